@@ -1,0 +1,97 @@
+import { CacheOptionError } from "./errors.ts";
+import type { GetOrSetOptions } from "./options.ts";
+
+export type Check = (name: string, value: unknown) => void;
+
+/** @throws CacheOptionError */
+export function checkOptions(options: unknown, table: Readonly<Record<string, Check>>): void {
+  if (typeof options !== "object" || options === null)
+    throw new CacheOptionError("options", "an object", options);
+  for (const [name, value] of Object.entries(options)) {
+    const check = Object.hasOwn(table, name) ? table[name] : undefined;
+    if (check === undefined)
+      throw new CacheOptionError(name, `one of ${Object.keys(table).join(", ")}`, "another option");
+    if (value !== undefined) check(name, value);
+  }
+}
+
+export function integer(least: number, most: number): Check {
+  return (name, value) => {
+    if (!Number.isInteger(value) || (value as number) < least || (value as number) > most)
+      throw new CacheOptionError(name, `an integer from ${least} to ${most}`, value);
+  };
+}
+
+export function number(least: number, most: number): Check {
+  return (name, value) => {
+    if (typeof value !== "number" || !(value >= least && value <= most))
+      throw new CacheOptionError(name, `a number from ${least} to ${most}`, value);
+  };
+}
+
+export function typed(type: "function" | "boolean"): Check {
+  return (name, value) => {
+    if (typeof value !== type) throw new CacheOptionError(name, `a ${type}`, value);
+  };
+}
+
+export function having(what: string, ...methods: readonly string[]): Check {
+  return (name, value) => {
+    const holder = Object(value) as Readonly<Record<string, unknown>>;
+    if (methods.some((method) => typeof holder[method] !== "function"))
+      throw new CacheOptionError(name, `${what} with ${methods.join("() and ")}()`, value);
+  };
+}
+
+export function record(of: string, accepts: (value: unknown) => boolean): Check {
+  return (name, value) => {
+    if (typeof value !== "object" || value === null || Array.isArray(value))
+      throw new CacheOptionError(name, `an object of ${of}`, value);
+    for (const [key, item] of Object.entries(value)) {
+      if (item !== undefined && !accepts(item))
+        throw new CacheOptionError(`${name}.${key}`, `one of the ${of}`, item);
+    }
+  };
+}
+
+/** @throws CacheOptionError */
+export function checkName(name: string, value: unknown): void {
+  if (typeof value !== "string" || !/^[\w.-]{1,64}$/.test(value))
+    throw new CacheOptionError(name, "1 to 64 letters, digits, '_', '.' or '-'", value);
+}
+
+/** @throws CacheOptionError */
+export function checkText(name: string, value: unknown): void {
+  if (typeof value !== "string" || value === "")
+    throw new CacheOptionError(name, "a string that is not empty", value);
+}
+
+/** @throws CacheOptionError */
+export function checkTags(value: unknown): void {
+  if (!Array.isArray(value)) throw new CacheOptionError("tags", "an array of strings", value);
+  for (const tag of value) checkText("tags", tag);
+}
+
+/** @throws CacheOptionError */
+export function checkKey(key: unknown, namespace: unknown): void {
+  checkText("key", key);
+  if (namespace !== undefined && typeof namespace !== "string")
+    throw new CacheOptionError("namespace", "a string", namespace);
+}
+
+const checkTtl = number(1, Infinity);
+
+/** @throws CacheOptionError */
+export function checkAccess(key: unknown, options: GetOrSetOptions | undefined): void {
+  checkKey(key, options?.namespace);
+  if (options?.tags !== undefined) checkTags(options.tags);
+  if (options?.ttlMs !== undefined) checkTtl("ttlMs", options.ttlMs);
+  if (options?.signal !== undefined && !(options.signal instanceof AbortSignal))
+    throw new CacheOptionError("signal", "an AbortSignal", options.signal);
+}
+
+/** @throws CacheOptionError */
+export function checkValue(value: unknown): void {
+  if (value === undefined || value instanceof Promise)
+    throw new CacheOptionError("value", "a settled value other than undefined", value);
+}

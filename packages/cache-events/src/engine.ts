@@ -1,0 +1,30 @@
+import type { Compute } from "./flight.ts";
+import type { GetOrSetOptions, SetOptions } from "./options.ts";
+import type { Selection } from "./selection.ts";
+import type { Space } from "./space.ts";
+
+export interface Usage {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly tags: number;
+  /** Keys evicted lately that the eviction policy remembers. */
+  readonly ghosts: number;
+}
+
+/** How entries are kept and fenced: in this process alone, or in a store that several processes share. */
+export interface Engine {
+  spaces(): Iterable<Space>;
+  usage(): Usage;
+  peek(key: string, namespace: string | undefined): unknown;
+  get(key: string, namespace: string | undefined): Promise<unknown>;
+  getOrSet(
+    key: string,
+    compute: Compute<unknown>,
+    options: GetOrSetOptions | undefined,
+  ): Promise<unknown>;
+  set(key: string, value: unknown, options: SetOptions | undefined): Promise<void>;
+  delete(key: string, namespace: string | undefined): Promise<void>;
+  invalidate(tags: readonly string[]): Promise<void>;
+  clear(selection: Selection | undefined): Promise<void>;
+  close(): void;
+}

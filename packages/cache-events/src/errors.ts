@@ -1,0 +1,114 @@
+/** Base of every error of this package. `code` is stable; messages are for people and may change. */
+export class CacheError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** `CACHE_OPTION`: an option or argument has the wrong type or range. Nothing was changed. */
+export class CacheOptionError extends CacheError {
+  readonly option: string;
+
+  constructor(option: string, expected: string, received: unknown) {
+    super("CACHE_OPTION", `${option}: expected ${expected}, received ${describe(received)}`);
+    this.option = option;
+  }
+}
+
+/** `CACHE_LOAD_TIMEOUT`: the compute did not settle within `loadTimeoutMs`. Its signal was aborted; its late answer is dropped. */
+export class LoadTimeoutError extends CacheError {
+  readonly loadTimeoutMs: number;
+
+  constructor(loadTimeoutMs: number) {
+    super(
+      "CACHE_LOAD_TIMEOUT",
+      `the compute did not settle within loadTimeoutMs = ${loadTimeoutMs}; make it heed its signal, or raise the limit`,
+    );
+    this.loadTimeoutMs = loadTimeoutMs;
+  }
+}
+
+/**
+ * `CACHE_INVALIDATION`: the store did not confirm an invalidation. This cache reads past it until the store does; other
+ * processes may still serve what should have gone. `applied` tells whether the function given to `write()` had run.
+ */
+export class InvalidationError extends CacheError {
+  /** What was to be invalidated, in words. */
+  readonly what: string;
+  readonly applied: boolean;
+
+  constructor(what: string, applied: boolean, cause: unknown) {
+    const advice = applied
+      ? "the write itself took effect: repeat the invalidation, not the write"
+      : "nothing else was done: repeat the call";
+    super("CACHE_INVALIDATION", `the invalidation of ${what} is not durable; ${advice}`, { cause });
+    this.what = what;
+    this.applied = applied;
+  }
+
+  /** The same failure, met after the write that it belongs to had taken effect. */
+  static afterWrite(error: unknown): unknown {
+    return error instanceof InvalidationError
+      ? new InvalidationError(error.what, true, error.cause)
+      : error;
+  }
+}
+
+/** `CACHE_RULE`: a rule threw or did not return tags, so everything was invalidated instead. */
+export class RuleError extends CacheError {
+  readonly eventType: string;
+
+  constructor(eventType: string, cause: unknown) {
+    super(
+      "CACHE_RULE",
+      `the rule for "${eventType}" did not return an array of tags, so everything was invalidated; mend the rule`,
+      { cause },
+    );
+    this.eventType = eventType;
+  }
+}
+
+/** `CACHE_SELECTION`: a store cannot make this selection safely. Nothing was cleared. */
+export class SelectionError extends CacheError {
+  constructor(received: string) {
+    super(
+      "CACHE_SELECTION",
+      `with a store, clear() takes { tags }, { namespace } or nothing, received { ${received} }; give the keys a tag or a namespace of their own`,
+    );
+  }
+}
+
+/** `CACHE_SUBSCRIBER_TIMEOUT`: a subscriber of the bus did not settle in time; `emit()` went on without it. */
+export class SubscriberTimeoutError extends CacheError {
+  constructor(eventType: string, timeoutMs: number) {
+    super(
+      "CACHE_SUBSCRIBER_TIMEOUT",
+      `a subscriber of "${eventType}" did not settle within subscriberTimeoutMs = ${timeoutMs}`,
+    );
+  }
+}
+
+/** `CACHE_STORE`: the store failed, refused or did not answer within `storeTimeoutMs`. */
+export class StoreError extends CacheError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("CACHE_STORE", message, options);
+  }
+}
+
+/** `CACHE_CLOSED`: the cache was closed. */
+export class CacheClosedError extends CacheError {
+  constructor(name: string) {
+    super("CACHE_CLOSED", `the cache "${name}" is closed; create a new one`);
+  }
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  if (Array.isArray(value)) return "an array";
+  if (typeof value === "object" && value !== null) return "an object";
+  return typeof value === "function" ? "a function" : String(value);
+}

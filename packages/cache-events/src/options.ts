@@ -1,0 +1,119 @@
+import type { Keyv } from "keyv";
+import { checkName, checkOptions, having, integer, number, record, typed } from "./checks.ts";
+import type { Check } from "./checks.ts";
+import { coarseClock, systemClock } from "./clock.ts";
+import type { CacheInvalidationEvent } from "./event-bus.ts";
+import { estimateBytes } from "./size.ts";
+import { maxDelayMs, systemTimers } from "./timers.ts";
+import type { Timers } from "./timers.ts";
+
+export type Rules<E extends { readonly type: string }> = {
+  readonly [K in E["type"]]?: (event: Extract<E, { type: K }>) => readonly string[];
+};
+
+export interface EventCacheOptions<E extends { readonly type: string } = CacheInvalidationEvent> {
+  readonly name?: string;
+  readonly maxEntries?: number;
+  readonly maxBytes?: number;
+  readonly ttlMs?: number;
+  readonly ttlJitter?: number;
+  readonly loadTimeoutMs?: number;
+  readonly subscriberTimeoutMs?: number;
+  readonly rules?: Rules<E>;
+  readonly operations?: Readonly<Record<string, readonly string[]>>;
+  readonly store?: Keyv;
+  readonly storeTimeoutMs?: number;
+  readonly epoch?: () => number | string;
+  readonly verifyRatio?: number;
+  readonly sizeOf?: (value: unknown) => number;
+  readonly now?: () => number;
+  readonly random?: () => number;
+  readonly timers?: Timers;
+}
+
+export interface KeyOptions {
+  readonly namespace?: string;
+}
+
+export interface SetOptions extends KeyOptions {
+  readonly tags?: readonly string[];
+  readonly ttlMs?: number;
+}
+
+export interface GetOrSetOptions extends SetOptions {
+  readonly signal?: AbortSignal;
+}
+
+export interface Settings {
+  readonly name: string;
+  readonly maxEntries: number;
+  readonly maxBytes: number;
+  readonly ttlMs: number;
+  readonly ttlJitter: number;
+  readonly loadTimeoutMs: number;
+  readonly subscriberTimeoutMs: number;
+  readonly operations: ReadonlyMap<string, readonly string[]>;
+  readonly store: Keyv | undefined;
+  readonly storeTimeoutMs: number;
+  readonly epoch: (() => number | string) | undefined;
+  readonly verifyRatio: number;
+  readonly sizeOf: (value: unknown) => number;
+  /** Exact; `clock` may lag it by a millisecond and is what a hit can afford. */
+  readonly now: () => number;
+  readonly clock: () => number;
+  readonly random: () => number;
+  readonly timers: Timers;
+}
+
+const checks: Readonly<Record<keyof EventCacheOptions, Check>> = {
+  name: checkName,
+  maxEntries: integer(1, 2 ** 24),
+  maxBytes: integer(1, Number.MAX_SAFE_INTEGER),
+  ttlMs: number(1, Infinity),
+  ttlJitter: number(0, 1),
+  loadTimeoutMs: number(1, maxDelayMs),
+  subscriberTimeoutMs: number(1, maxDelayMs),
+  rules: record("functions", (rule) => typeof rule === "function"),
+  operations: record("arrays of tags", isTags),
+  store: having("a Keyv", "encode", "decode"),
+  storeTimeoutMs: number(1, maxDelayMs),
+  epoch: typed("function"),
+  verifyRatio: number(0, 1),
+  sizeOf: typed("function"),
+  now: typed("function"),
+  random: typed("function"),
+  timers: having("an object", "set", "clear"),
+};
+
+/** @throws CacheOptionError */
+export function resolveOptions(options: EventCacheOptions<never>): Settings {
+  checkOptions(options, checks);
+  return {
+    name: options.name ?? "default",
+    maxEntries: options.maxEntries ?? 10_000,
+    maxBytes: options.maxBytes ?? 64 * 1024 * 1024,
+    ttlMs: options.ttlMs ?? 300_000,
+    ttlJitter: options.ttlJitter ?? 0.1,
+    loadTimeoutMs: options.loadTimeoutMs ?? 30_000,
+    subscriberTimeoutMs: options.subscriberTimeoutMs ?? 30_000,
+    operations: new Map(Object.entries(options.operations ?? {})),
+    store: options.store,
+    storeTimeoutMs: options.storeTimeoutMs ?? 2_000,
+    epoch: options.epoch,
+    verifyRatio: options.verifyRatio ?? 0,
+    sizeOf: options.sizeOf ?? estimateBytes,
+    now: options.now ?? systemClock,
+    clock: options.now ?? coarseClock(),
+    random: options.random ?? Math.random,
+    timers: options.timers ?? systemTimers,
+  };
+}
+
+export function isTags(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((tag) => typeof tag === "string" && tag !== "");
+}
+
+/** Milliseconds until a value stored now expires: `ttlMs`, shortened by up to `ttlJitter` of itself. */
+export function lifetimeMs(settings: Settings, ttlMs: number | undefined): number {
+  return (ttlMs ?? settings.ttlMs) * (1 - settings.ttlJitter * settings.random());
+}

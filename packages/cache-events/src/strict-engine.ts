@@ -1,0 +1,261 @@
+import { isDeepStrictEqual } from "node:util";
+import { checkAccess, checkKey, checkTags, checkValue, typed } from "./checks.ts";
+import type { Engine, Usage } from "./engine.ts";
+import { InvalidationError, SelectionError } from "./errors.ts";
+import type { Compute } from "./flight.ts";
+import type { Host } from "./host.ts";
+import type { GetOrSetOptions, SetOptions } from "./options.ts";
+import type { Selection } from "./selection.ts";
+import type { Space } from "./space.ts";
+import { Spaces } from "./space.ts";
+import { StoreLink } from "./store-link.ts";
+import type { FenceValues } from "./strict-fences.ts";
+import { StrictFences } from "./strict-fences.ts";
+import { StrictFlight } from "./strict-flight.ts";
+import type { Look } from "./strict-store.ts";
+import { StrictStore } from "./strict-store.ts";
+import { Verifier } from "./verifier.ts";
+
+/** N processes on one store: every read asks the store, in one round trip, whether the entry still stands. */
+export class StrictEngine implements Engine {
+  readonly #host: Host;
+  readonly #link: StoreLink;
+  readonly #fences: StrictFences;
+  readonly #store: StrictStore;
+  readonly #spaces = new Spaces();
+  readonly #verifier: Verifier | undefined;
+
+  constructor(host: Host, store: NonNullable<Host["settings"]["store"]>) {
+    this.#host = host;
+    this.#link = new StoreLink(host.settings, store);
+    this.#fences = new StrictFences(host.settings, this.#link);
+    this.#store = new StrictStore(host, this.#link, this.#fences);
+    if (host.settings.verifyRatio > 0) this.#verifier = new Verifier(host);
+  }
+
+  spaces(): Iterable<Space> {
+    return this.#spaces.all();
+  }
+
+  usage(): Usage {
+    return { entries: 0, bytes: 0, tags: this.#fences.broken, ghosts: 0 };
+  }
+
+  /** Nothing is in memory to look at. */
+  peek(): undefined {
+    return undefined;
+  }
+
+  async get(key: string, namespace = ""): Promise<unknown> {
+    checkKey(key, namespace);
+    if (this.#host.bypassed) return undefined;
+    const look = await this.#look(key, namespace, []);
+    this.#count(look, key, namespace);
+    return look?.hit?.value;
+  }
+
+  async getOrSet(
+    key: string,
+    compute: Compute<unknown>,
+    options: GetOrSetOptions = {},
+  ): Promise<unknown> {
+    checkAccess(key, options);
+    typed("function")("compute", compute);
+    const { namespace = "", tags = [], signal } = options;
+    signal?.throwIfAborted();
+    if (this.#host.bypassed) return this.#computeAlone(key, compute, options);
+    const look = await this.#look(key, namespace, tags);
+    this.#count(look, key, namespace);
+    if (look === undefined) return this.#computeAlone(key, compute, options);
+    if (look.hit === undefined) return this.#load(look, key, compute, options);
+    if (this.#verifier?.samples() === true)
+      this.#verify(this.#verifier, key, namespace, look.hit.value, compute);
+    return look.hit.value;
+  }
+
+  async set(key: string, value: unknown, options: SetOptions = {}): Promise<void> {
+    checkAccess(key, options);
+    checkValue(value);
+    const { namespace = "", tags = [], ttlMs } = options;
+    const look = this.#host.bypassed ? undefined : await this.#look(key, namespace, tags);
+    const fences = look && (await this.#ensure(look));
+    const moved = await this.#move([this.#fences.key(key, namespace)], `the key "${key}"`);
+    if (fences === undefined || this.#host.bypassed) return;
+    await this.#store.save(key, namespace, value, new Map([...fences, ...moved]), ttlMs);
+  }
+
+  async delete(key: string, namespace = ""): Promise<void> {
+    checkKey(key, namespace);
+    await this.#move([this.#fences.key(key, namespace)], `the key "${key}"`);
+    await this.#store.remove(key, namespace);
+    this.#host.invalidated(1, { kind: "key", key, namespace });
+  }
+
+  async invalidate(tags: readonly string[]): Promise<void> {
+    checkTags(tags);
+    const keys = [...new Set(tags)].map((tag) => this.#fences.tag(tag));
+    if (keys.length > 0) await this.#move(keys, `the tags ${tags.join(", ").slice(0, 200)}`);
+    this.#host.invalidated(tags.length, { kind: "tags", tags });
+  }
+
+  async clear(selection: Selection | undefined): Promise<void> {
+    if (selection === undefined) {
+      await this.#move([this.#fences.everything], "everything");
+      this.#host.invalidated(1, { kind: "everything" });
+      return;
+    }
+    const { tags, namespace } = selection;
+    if (Object.keys(selection).length > 1 || selection.prefix !== undefined)
+      throw new SelectionError(Object.keys(selection).join(", "));
+    if (tags !== undefined) return this.invalidate(tags);
+    const name = namespace ?? "";
+    await this.#move([this.#fences.namespace(name)], `the namespace "${name}"`);
+    this.#host.invalidated(1, { kind: "namespace", namespace: name });
+  }
+
+  close(): void {}
+
+  /** `undefined` when the store cannot be asked. */
+  async #look(key: string, namespace: string, tags: readonly string[]): Promise<Look | undefined> {
+    if (!this.#link.admits()) return undefined;
+    try {
+      return await this.#store.look(key, namespace, tags);
+    } catch (error) {
+      this.#host.storeFailed("read", error);
+      return undefined;
+    }
+  }
+
+  async #ensure(look: Look): Promise<FenceValues | undefined> {
+    try {
+      return await this.#fences.ensure(look.observed);
+    } catch (error) {
+      this.#host.storeFailed("write", error);
+      return undefined;
+    }
+  }
+
+  async #move(keys: readonly string[], what: string): Promise<FenceValues> {
+    try {
+      return await this.#fences.move(keys);
+    } catch (error) {
+      this.#host.storeFailed("invalidate", error);
+      throw new InvalidationError(what, false, error);
+    }
+  }
+
+  #count(look: Look | undefined, key: string, namespace: string): void {
+    const space = this.#spaces.open(namespace);
+    if (look?.hit === undefined) this.#host.miss(space, key, look?.reason ?? "absent");
+    else this.#host.hit(space, key);
+  }
+
+  async #load(
+    look: Look,
+    key: string,
+    compute: Compute<unknown>,
+    options: GetOrSetOptions,
+  ): Promise<unknown> {
+    const { namespace = "", tags = [], signal } = options;
+    const fences = await this.#ensure(look);
+    if (fences === undefined) return this.#computeAlone(key, compute, options);
+    signal?.throwIfAborted();
+    const space = this.#spaces.open(namespace);
+    const flight = space.flights.get(key);
+    if (flight instanceof StrictFlight && flight.matches(fences, this.#fences.any)) {
+      this.#host.countCoalesced(space);
+      const value = await flight.wait(signal);
+      const { any } = this.#fences;
+      if (!flight.lateMoved || flight.fences.get(any) === fences.get(any)) return value;
+      // A tag that came out of the compute may have moved before this read began.
+      const again = await this.#look(key, namespace, tags);
+      if (again?.hit !== undefined) return again.hit.value;
+      const anew = again && (await this.#ensure(again));
+      if (anew === undefined) return this.#computeAlone(key, compute, options);
+      signal?.throwIfAborted();
+      return this.#fly(this.#spaces.open(namespace), key, anew, compute, options);
+    }
+    return this.#fly(space, key, fences, compute, options);
+  }
+
+  #fly(
+    space: Space,
+    key: string,
+    fences: FenceValues,
+    compute: Compute<unknown>,
+    { signal, ttlMs }: GetOrSetOptions,
+  ): Promise<unknown> {
+    const flight = new StrictFlight(this.#host, space, key, fences);
+    space.flights.set(key, flight);
+    const result = flight.wait(signal);
+    void flight.run({
+      compute,
+      tag: (tags) => {
+        checkTags(tags);
+        flight.addTags(tags);
+      },
+      land: (value) => this.#land(flight, value, ttlMs),
+      leave: () => detach(flight),
+    });
+    return result;
+  }
+
+  async #land(flight: StrictFlight, value: unknown, ttlMs: number | undefined): Promise<boolean> {
+    try {
+      const late = await this.#lateFences(flight);
+      flight.lateMoved = late === undefined;
+      if (late === undefined || value === undefined || this.#host.bypassed) return false;
+      const fences = new Map([...late, ...flight.fences]);
+      return await this.#store.save(flight.key, flight.space.name, value, fences, ttlMs);
+    } finally {
+      detach(flight);
+    }
+  }
+
+  async #lateFences(flight: StrictFlight): Promise<FenceValues | undefined> {
+    if (flight.lateTags.length === 0) return new Map();
+    try {
+      return await this.#store.lateFences(flight.lateTags, flight.fences);
+    } catch (error) {
+      this.#host.storeFailed("read", error);
+      return undefined;
+    }
+  }
+
+  /** Without a store that answers there is no telling whose result is new enough to share. */
+  #computeAlone(
+    key: string,
+    compute: Compute<unknown>,
+    { namespace, signal }: GetOrSetOptions,
+  ): Promise<unknown> {
+    const flight = new StrictFlight(this.#host, this.#spaces.open(namespace), key, new Map());
+    const result = flight.wait(signal);
+    void flight.run({ compute, tag: checkTags, land: () => false, leave() {} });
+    return result;
+  }
+
+  #verify(
+    verifier: Verifier,
+    key: string,
+    namespace: string,
+    cached: unknown,
+    compute: Compute<unknown>,
+  ): void {
+    verifier.start({
+      space: this.#spaces.open(namespace),
+      key,
+      cached,
+      compute: async (context) => this.#store.roundTrip(await compute(context)),
+      stands: async () => {
+        const look = await this.#look(key, namespace, []);
+        return look?.hit !== undefined && isDeepStrictEqual(look.hit.value, cached);
+      },
+      drop: () => this.delete(key, namespace),
+    });
+  }
+}
+
+function detach(flight: StrictFlight): void {
+  const { flights } = flight.space;
+  if (flights.get(flight.key) === flight) flights.delete(flight.key);
+}

@@ -1,0 +1,139 @@
+import type { MissEvent } from "./cache-events.ts";
+import type { Host } from "./host.ts";
+import { lifetimeMs } from "./options.ts";
+import type { StoreLink } from "./store-link.ts";
+import type { FenceValues, Observed, StrictFences } from "./strict-fences.ts";
+
+/** An entry as it is stored: its value, when it expires, and the fences it was computed under. */
+interface StoredEntry {
+  readonly v: unknown;
+  /** Left out for an entry that does not expire. */
+  readonly u?: number;
+  readonly f: readonly (readonly [key: string, value: string])[];
+}
+
+export interface Look {
+  readonly hit: { readonly value: unknown } | undefined;
+  readonly reason: MissEvent["reason"];
+  /** The fences of the read, as they were after it began. */
+  readonly observed: Observed;
+}
+
+/** The entries in the store. */
+export class StrictStore {
+  readonly #host: Host;
+  readonly #link: StoreLink;
+  readonly #fences: StrictFences;
+
+  constructor(host: Host, link: StoreLink, fences: StrictFences) {
+    this.#host = host;
+    this.#link = link;
+    this.#fences = fences;
+  }
+
+  /**
+   * Reads the entry and its fences in one round trip; in two when the entry has tags that the reader did not name.
+   *
+   * @throws StoreError
+   */
+  async look(key: string, namespace: string, tags: readonly string[]): Promise<Look> {
+    const keys = this.#fenceKeys(key, namespace, tags);
+    const [raw, ...fences] = await this.#link.read([this.#entryKey(key, namespace), ...keys]);
+    const observed = this.#fences.observe(keys, fences);
+    const entry = await this.#decode(raw);
+    if (entry === undefined) return { hit: undefined, reason: "absent", observed };
+    if (this.#host.settings.now() >= (entry.u ?? Infinity))
+      return { hit: undefined, reason: "expired", observed };
+    const rest = entry.f.map(([fence]) => fence).filter((fence) => !observed.has(fence));
+    const more = rest.length === 0 ? [] : await this.#link.read(rest);
+    const others = this.#fences.observe(rest, more);
+    const stands = entry.f.every(
+      ([fence, value]) => (observed.get(fence) ?? others.get(fence)) === value,
+    );
+    return { hit: stands ? { value: entry.v } : undefined, reason: "invalidated", observed };
+  }
+
+  /** Whether it was stored; a store that fails costs the entry, not the read. */
+  async save(
+    key: string,
+    namespace: string,
+    value: unknown,
+    fences: FenceValues,
+    ttlMs: number | undefined,
+  ): Promise<boolean> {
+    const { settings } = this.#host;
+    const lifetime = lifetimeMs(settings, ttlMs);
+    const kept = [...fences].filter(([fence]) => fence !== this.#fences.any);
+    const finite = Number.isFinite(lifetime);
+    const entry: StoredEntry = {
+      v: value,
+      f: kept,
+      ...(finite ? { u: settings.now() + lifetime } : {}),
+    };
+    const expires = finite ? Math.ceil(Date.now() + lifetime) : undefined;
+    try {
+      const encoded = await this.#link.encode(entry, expires);
+      const item = { key: this.#entryKey(key, namespace), value: encoded };
+      await this.#link.write([expires === undefined ? item : { ...item, expires }]);
+      return true;
+    } catch (error) {
+      this.#host.storeFailed("write", error);
+      return false;
+    }
+  }
+
+  /**
+   * The fences of tags that came out of the compute, if no tag at all has moved since it began; otherwise `undefined`, for they
+   * might be newer than the compute. The order matters: an invalidation moves `any` first.
+   *
+   * @throws StoreError
+   */
+  async lateFences(tags: readonly string[], begun: FenceValues): Promise<FenceValues | undefined> {
+    const { any } = this.#fences;
+    const keys = tags.map((tag) => this.#fences.tag(tag));
+    const late = await this.#fences.ensure(this.#fences.observe(keys, await this.#link.read(keys)));
+    const [now] = await this.#link.read([any]);
+    return now === begun.get(any) ? late : undefined;
+  }
+
+  /** What a value comes back as, after the way through the store. */
+  async roundTrip(value: unknown): Promise<unknown> {
+    return this.#link.decode(await this.#link.encode(value, undefined));
+  }
+
+  async remove(key: string, namespace: string): Promise<void> {
+    await this.#link.delete(this.#entryKey(key, namespace));
+  }
+
+  #entryKey(key: string, namespace: string): string {
+    return `${this.#host.settings.name}:e:${namespace.length}:${namespace}:${key}`;
+  }
+
+  #fenceKeys(key: string, namespace: string, tags: readonly string[]): readonly string[] {
+    const fences = this.#fences;
+    return [
+      fences.any,
+      fences.everything,
+      fences.namespace(namespace),
+      fences.key(key, namespace),
+      ...new Set(tags.map((tag) => fences.tag(tag))),
+    ];
+  }
+
+  async #decode(raw: unknown): Promise<StoredEntry | undefined> {
+    if (raw === undefined) return undefined;
+    try {
+      const entry = await this.#link.decode(raw);
+      return isStoredEntry(entry) ? entry : undefined;
+    } catch (error) {
+      this.#host.storeFailed("read", error);
+      return undefined;
+    }
+  }
+}
+
+function isStoredEntry(value: unknown): value is StoredEntry {
+  if (typeof value !== "object" || value === null || !("v" in value)) return false;
+  const { u, f } = value as Partial<StoredEntry>;
+  return (u === undefined || typeof u === "number") && Array.isArray(f) && f.length > 0;
+}

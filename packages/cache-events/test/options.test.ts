@@ -1,0 +1,58 @@
+import { Keyv } from "keyv";
+import { describe, expect, test } from "vitest";
+import { CacheError, EventCache } from "../src/index.ts";
+
+describe("options", () => {
+  test.each([
+    ["name", ""],
+    ["name", "a b"],
+    ["maxEntries", 0],
+    ["maxEntries", 1.5],
+    ["maxBytes", "64"],
+    ["ttlMs", 0],
+    ["ttlMs", Number.NaN],
+    ["ttlJitter", 1.1],
+    ["loadTimeoutMs", 2 ** 31],
+    ["subscriberTimeoutMs", -1],
+    ["rules", []],
+    ["operations", null],
+    ["store", new Map()],
+    ["storeTimeoutMs", 0],
+    ["epoch", 7],
+    ["verifyRatio", -0.1],
+    ["sizeOf", {}],
+    ["now", 1],
+    ["random", 1],
+    ["timers", { set() {} }],
+    ["ttl", 1],
+  ])("%s: %o is refused, and the message says what was expected and what came", (name, value) => {
+    const create = (): unknown => new EventCache({ [name]: value });
+    expect(create).toThrow(CacheError);
+    expect(create).toThrow(
+      expect.objectContaining({ name: "CacheOptionError", code: "CACHE_OPTION", option: name }),
+    );
+    expect(create).toThrow(/expected .+, received .+/);
+  });
+
+  test.each([
+    ["rules.agentCreated", { rules: { agentCreated: "agents" } }],
+    ["operations.assign", { operations: { assign: ["", "tasks"] } }],
+  ])("%s is refused by its full name", (option, options) => {
+    expect(() => new EventCache(options as never)).toThrow(expect.objectContaining({ option }));
+  });
+
+  test("options that are no object, or an epoch together with a store, are refused", () => {
+    expect(() => new EventCache(7 as never)).toThrow(
+      expect.objectContaining({ option: "options" }),
+    );
+    expect(() => new EventCache({ store: new Keyv(), epoch: () => 1 })).toThrow(
+      expect.objectContaining({ option: "epoch" }),
+    );
+  });
+
+  test("undefined stands for the default", async () => {
+    const cache = new EventCache({ ttlMs: undefined, name: undefined } as never);
+    await cache.set("k", 1);
+    expect(cache.peek("k")).toBe(1);
+  });
+});
