@@ -1,0 +1,349 @@
+import type { Dispatcher } from "undici";
+import type { Connection } from "./connection.ts";
+import { PoolClosedError, PoolExhaustedError, QueueTimeoutError, openError } from "./errors.ts";
+import type { UpstreamErrorDetails } from "./errors.ts";
+import { Exchange } from "./exchange.ts";
+import type { Carrier } from "./exchange.ts";
+import { HealthChecker } from "./health-check.ts";
+import type { HealthCheckResult } from "./health-check.ts";
+import type { PoolFetchInit } from "./fetch-request.ts";
+import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
+import type { MetricFamily } from "./metric-families.ts";
+import { integer, parseOrigin, resolvePoolOptions } from "./options.ts";
+import type { ConnectionPoolOptions, ResolvedPoolOptions } from "./options.ts";
+import { PoolDispatcher } from "./pool-dispatcher.ts";
+import { poolFamilies } from "./pool-families.ts";
+import { PoolCounters, statsOf } from "./pool-stats.ts";
+import type { PoolStats } from "./pool-stats.ts";
+import { prepareDispatch } from "./prepare-dispatch.ts";
+import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import { mayReplay } from "./replay.ts";
+import { Report } from "./report.ts";
+import { safely } from "./safely.ts";
+import { Slots } from "./slots.ts";
+import { Sweeper } from "./sweeper.ts";
+import { WaitQueue } from "./wait-queue.ts";
+
+const RETRY_AFTER_MS = 1000;
+
+/** Connections to one origin: bounded, reused, and never waited for beyond a deadline. */
+export class ConnectionPool extends PoolDispatcher {
+  /** The origin that it connects to. */
+  readonly upstream: string;
+  readonly #url: URL;
+  readonly #options: ResolvedPoolOptions;
+  readonly #counters = new PoolCounters();
+  readonly #report: Report;
+  readonly #slots: Slots;
+  readonly #queue: WaitQueue;
+  readonly #sweeper: Sweeper;
+  readonly #health: HealthChecker;
+  readonly #carrier: Carrier;
+  readonly #drained: (() => void)[] = [];
+  readonly #emptied: (() => void)[] = [];
+  #needDrain = false;
+  #ending = false;
+
+  /** @throws InvalidArgumentError when the origin or an option is wrong */
+  constructor(origin: string | URL, options: ConnectionPoolOptions = {}) {
+    super();
+    this.#url = parseOrigin("origin", origin);
+    this.upstream = this.#url.origin;
+    this.#options = resolvePoolOptions(options);
+    const { maxIdle } = options;
+    const { now } = this.#options;
+    this.#report = new Report(this.upstream, this.#counters, now, {
+      listens: (event) => this.listenerCount(event) > 0,
+      send: (event, value) => this.send(event, value),
+    });
+    this.#queue = new WaitQueue(this.#options, (exchange) => this.#expire(exchange));
+    this.#slots = new Slots(this.#url, this.#options, maxIdle, this.#report, {
+      closed: () => {
+        this.#grow(1);
+        this.#settle();
+      },
+      settled: () => this.#settle(),
+    });
+    this.#sweeper = new Sweeper(this.#options, this.#slots, () => this.#warmOne());
+    this.#health = new HealthChecker(this.#options, this.#slots, this.#report, (probe) => {
+      const { connection, options: request, handler } = probe;
+      this.#assign(new Exchange(this.#carrier, request, handler, "probe"), connection);
+    });
+    this.#carrier = {
+      now,
+      started: (exchange, connection) => this.#report.started(exchange, connection),
+      finished: (exchange, error) => this.#finished(exchange, error),
+      release: (exchange, error) => this.#release(exchange, error),
+      again: (exchange, error) => this.#again(exchange, error),
+    };
+    this.#sweeper.arm();
+  }
+
+  /**
+   * A fetch with the global `Response`. It follows redirects within the origin.
+   * @throws HttpPoolError, an error of undici, or the reason of `signal`
+   */
+  fetch(input: string | URL | Request, init?: PoolFetchInit): Promise<Response> {
+    return leanFetch(this, input, init, DEFAULT_MAX_REDIRECTS);
+  }
+
+  /**
+   * Closes idle connections, and then those that come back, until no more than `maxConnections` are open.
+   * @throws InvalidArgumentError
+   */
+  resize(maxConnections: number): void {
+    this.#slots.max = integer("maxConnections", maxConnections, 1);
+    this.#slots.trim();
+    this.#grow(Infinity);
+  }
+
+  /**
+   * Opens connections until `count` are open; as many as `minIdle`, at least one, by default.
+   * @throws InvalidArgumentError, UpstreamUnavailableError, AddressNotAllowedError
+   */
+  async warmUp(count: number = Math.max(1, this.#options.minIdle)): Promise<void> {
+    integer("count", count, 1, this.#slots.max);
+    if (this.#ending) throw new PoolClosedError(this.upstream);
+    const missing = Math.max(0, count - this.#slots.open - this.#slots.connecting);
+    await Promise.all(Array.from({ length: missing }, () => this.#warmOne()));
+  }
+
+  /** Never rejects; calls while a check is under way share it. */
+  healthCheck(): Promise<HealthCheckResult> {
+    if (!this.#ending) return this.#health.check();
+    return Promise.resolve({ ok: false, durationMs: 0, error: new PoolClosedError(this.upstream) });
+  }
+
+  stats(): PoolStats {
+    const { open, idle, active, connecting, singles, max } = this.#slots;
+    const waiting = this.#queue.size;
+    return statsOf(
+      { open, idle, active, connecting, streams: singles, waiting, maxConnections: max },
+      this.#counters,
+    );
+  }
+
+  metricFamilies(): readonly MetricFamily[] {
+    return poolFamilies(
+      () => [{ upstream: this.upstream, stats: this.stats() }],
+      (upstream) => upstream,
+    );
+  }
+
+  /** Whether a request, a stream or a health check is under way or waits. */
+  get busy(): boolean {
+    return this.#queue.size + this.#slots.active + this.#slots.singles > 0;
+  }
+
+  /** Resolves once no request waits or is under way; streams do not count, new requests are still taken. */
+  drain(): Promise<void> {
+    if (this.#quiet) return Promise.resolve();
+    return new Promise((resolve) => this.#drained.push(resolve));
+  }
+
+  protected override accept(
+    options: PoolDispatchOptions,
+    handler: Dispatcher.DispatchHandler,
+  ): boolean {
+    const prepared = prepareDispatch(options, this.#url);
+    const exchange = new Exchange(this.#carrier, prepared, handler, prepared.lane ?? "request");
+    exchange.begin();
+    if (!exchange.done) this.#admit(exchange);
+    this.#needDrain ||= this.#queue.size > 0;
+    return !this.#needDrain;
+  }
+
+  protected override end(): Promise<void> {
+    this.#ending = true;
+    this.#sweeper.finish();
+    for (const connection of this.#slots.all()) {
+      if (connection.lane === "stream") this.#abort(connection, new PoolClosedError(this.upstream));
+    }
+    this.#slots.retireIdle("shutdown");
+    return new Promise((resolve) => {
+      this.#emptied.push(resolve);
+      this.#settle();
+    });
+  }
+
+  protected override kill(error: Error = new PoolClosedError(this.upstream)): Promise<void> {
+    const emptied = this.end();
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift())
+      next.fail(error);
+    this.#slots.cancelOpenings(error);
+    for (const connection of this.#slots.all()) this.#abort(connection, error);
+    return emptied;
+  }
+
+  #admit(exchange: Exchange): void {
+    if (this.#ending) exchange.fail(new PoolClosedError(this.upstream));
+    else if (exchange.lane === "stream") this.#admitStream(exchange);
+    else {
+      const connection = this.#slots.take();
+      if (connection !== undefined) this.#assign(exchange, connection);
+      else if (this.#queue.size >= this.#options.queueLimit + this.#slots.max - this.#slots.open)
+        this.#reject(exchange, `all connections are in use and ${this.#queue.size} requests wait`);
+      else {
+        this.#queue.push(exchange);
+        this.#grow(1);
+      }
+    }
+  }
+
+  #admitStream(exchange: Exchange): void {
+    if (this.#slots.singles >= this.#options.maxStreams) {
+      this.#reject(exchange, `${this.#slots.singles} streams are open`);
+      return;
+    }
+    exchange.attempts += 1;
+    exchange.cancelOpening = this.#slots.connect("stream", (error, connection) => {
+      exchange.cancelOpening = undefined;
+      if (connection === undefined) exchange.fail(this.#unavailable(exchange, error));
+      else if (this.#ending) {
+        this.#slots.retire(connection, "shutdown");
+        exchange.fail(new PoolClosedError(this.upstream));
+      } else this.#assign(exchange, connection);
+    });
+  }
+
+  #reject(exchange: Exchange, why: string): void {
+    this.#report.rejected();
+    exchange.fail(new PoolExhaustedError(this.upstream, why, RETRY_AFTER_MS));
+  }
+
+  #assign(exchange: Exchange, connection: Connection): void {
+    exchange.attempts += 1;
+    exchange.connection = connection;
+    if (exchange.queueNode !== undefined)
+      this.#report.waited(this.#options.now() - exchange.createdAt);
+    this.#sweeper.arm();
+    connection.send(exchange);
+  }
+
+  /**
+   * Opens connections for those who wait. Each request that comes and each connection that ends is good for
+   * one attempt, so that a server that refuses more is not asked again and again; each success for two.
+   */
+  #grow(attempts: number): void {
+    const { connecting, free } = this.#slots;
+    const count = Math.min(attempts, free, this.#queue.size - connecting);
+    for (let left = count; left > 0; left -= 1) {
+      this.#slots.connect("request", (error, connection) => {
+        if (connection === undefined) {
+          this.#onConnectFailed(error);
+          return;
+        }
+        this.#serve(connection);
+        this.#grow(2);
+      });
+    }
+  }
+
+  /**
+   * With other connections open, those who wait are served by them. With none, the one who waits longest is
+   * told, so that an outage costs one attempt a request and nobody waits for nothing.
+   */
+  #onConnectFailed(error: Error | undefined): void {
+    if (this.#slots.open === 0 && this.#queue.size > this.#slots.connecting) {
+      const exchange = this.#queue.shift();
+      exchange?.fail(this.#unavailable(exchange, error));
+      this.#grow(1);
+    }
+  }
+
+  #unavailable({ attempts }: Exchange, error: Error | undefined): Error {
+    return openError(this.#details({ attempts: Math.max(1, attempts) }), error);
+  }
+
+  /** A connection that is free goes to the one who waits longest, or becomes idle. */
+  #serve(connection: Connection): void {
+    const unfit = this.#slots.unfit(connection);
+    if (unfit !== undefined) this.#slots.retire(connection, unfit);
+    else {
+      const exchange = this.#queue.shift();
+      if (exchange !== undefined) this.#assign(exchange, connection);
+      else if (this.#ending) this.#slots.retire(connection, "shutdown");
+      else this.#slots.keep(connection);
+    }
+    this.#settle();
+  }
+
+  #finished(exchange: Exchange, error: Error | undefined): void {
+    this.#queue.remove(exchange);
+    exchange.cancelOpening?.();
+    this.#report.finished(exchange, error);
+  }
+
+  /** Only once undici has returned it is known whether it keeps the connection. */
+  #release({ connection, started }: Exchange, error: Error | undefined): void {
+    if (connection === undefined) return;
+    if (error !== undefined && started) this.#slots.retire(connection, "error");
+    queueMicrotask(() => {
+      connection.exchange = undefined;
+      this.#serve(connection);
+    });
+  }
+
+  /**
+   * A connection that was used before may have been closed by the server while the request was on its way.
+   * Then those that are idle for even longer are as dead, and a new one is the place to try once more.
+   */
+  #again(exchange: Exchange, error: Error): boolean {
+    if (!mayReplay(exchange, error)) return false;
+    if (exchange.started) exchange.replayed = true;
+    this.#release(exchange, error);
+    this.#slots.retireIdle("stale");
+    this.#report.replay(error);
+    exchange.reset();
+    this.#queue.pushFirst(exchange);
+    this.#grow(1);
+    return true;
+  }
+
+  #expire(exchange: Exchange): void {
+    this.#report.queueTimeout();
+    exchange.fail(new QueueTimeoutError(this.#details(exchange), this.#options.queueTimeoutMs));
+  }
+
+  #details({ attempts }: Pick<Exchange, "attempts">): UpstreamErrorDetails {
+    return { upstream: this.upstream, attempts, retryAfterMs: RETRY_AFTER_MS };
+  }
+
+  #warmOne(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#slots.connect("request", (error, connection) => {
+        if (connection === undefined) {
+          this.#onConnectFailed(error);
+          reject(openError(this.#details({ attempts: 1 }), error));
+        } else {
+          this.#serve(connection);
+          resolve();
+        }
+      });
+    });
+  }
+
+  #abort(connection: Connection, error: Error): void {
+    this.#slots.retire(connection, "shutdown");
+    connection.exchange?.abort(error);
+  }
+
+  get #quiet(): boolean {
+    return this.#queue.size === 0 && this.#slots.active === 0;
+  }
+
+  #over(): void {
+    this.#sweeper[Symbol.dispose]();
+    this.#queue[Symbol.dispose]();
+    for (const resolve of this.#emptied.splice(0)) resolve();
+  }
+
+  #settle(): void {
+    if (this.#queue.size > 0) return;
+    if (this.#quiet) for (const resolve of this.#drained.splice(0)) resolve();
+    if (this.#ending && this.#slots.empty) this.#over();
+    if (!this.#needDrain || this.#slots.idle + this.#slots.free === 0) return;
+    this.#needDrain = false;
+    safely('a listener of "drain"', () => this.emit("drain", this.#url));
+  }
+}

@@ -1,0 +1,127 @@
+import type { Socket } from "node:net";
+import { LinkedNode } from "./linked-list.ts";
+import type { ResolvedPoolOptions } from "./options.ts";
+import type { Exchange } from "./exchange.ts";
+import { Client } from "./undici.ts";
+
+/** Why a connection ended. */
+export type CloseReason =
+  /** Idle for too long, or more idle ones than `maxIdle`. */
+  | "idle"
+  /** Older than `maxLifetimeMs`. */
+  | "lifetime"
+  /** The pool was made smaller. */
+  | "resize"
+  /** The upstream ended it, or asked for it with `Connection: close`. */
+  | "peer"
+  /** Idle for longer than one that was found dead. */
+  | "stale"
+  /** Its request failed or was aborted. */
+  | "error"
+  /** It was opened for one stream or one health check, which ended. */
+  | "single"
+  /** The pool was closed or destroyed. */
+  | "shutdown";
+
+/** The connection ended before anything of the request was written. */
+export class NotWrittenError extends Error {}
+
+export type Lane = "request" | "stream" | "probe";
+
+/** Undici closes a connection at the end of its keep-alive time with this message. */
+const KEEP_ALIVE_END = "socket idle timeout";
+/** The part of a server's keep-alive hint that is not used, since the server closes at its end. */
+const KEEP_ALIVE_MARGIN_MS = 1000;
+
+/**
+ * One socket for its whole life, and the undici `Client` that speaks HTTP over it. The socket is connected
+ * before the Client exists, which never connects again: so sockets and requests are counted exactly.
+ */
+export class Connection {
+  readonly lane: Lane;
+  readonly openedAt: number;
+  readonly expiresAt: number;
+  /** Its place among the idle ones. */
+  readonly idleNode: LinkedNode<Connection> = new LinkedNode<Connection>(this);
+  idleSince: number;
+  /** Requests that were written to it. */
+  requests = 0;
+  exchange: Exchange | undefined;
+  #reason: CloseReason | undefined;
+  #adopted = false;
+  readonly #socket: Socket;
+  readonly #client: Client;
+
+  constructor(
+    origin: URL,
+    socket: Socket,
+    lane: Lane,
+    options: ResolvedPoolOptions,
+    onClosed: (connection: Connection) => void,
+  ) {
+    this.lane = lane;
+    this.openedAt = options.now();
+    this.idleSince = this.openedAt;
+    this.expiresAt =
+      this.openedAt + options.maxLifetimeMs * (1 - options.lifetimeJitter * options.random());
+    this.#socket = socket;
+    this.#client = this.#createClient(origin, options);
+    // After undici, which knows why it closed the socket.
+    socket.once("close", () => queueMicrotask(() => onClosed(this)));
+    socket.once("readable", this.#onUnexpected);
+    socket.unref();
+  }
+
+  get closeReason(): CloseReason {
+    return this.#reason ?? "peer";
+  }
+
+  get usable(): boolean {
+    return !this.#socket.destroyed && this.#reason === undefined;
+  }
+
+  send(exchange: Exchange): void {
+    this.exchange = exchange;
+    this.#client.dispatch(exchange.options, exchange);
+  }
+
+  close(reason: CloseReason): void {
+    this.#reason ??= reason;
+    this.#socket.destroy();
+  }
+
+  #createClient(origin: URL, options: ResolvedPoolOptions): Client {
+    const client = new Client(origin, {
+      pipelining: 1,
+      allowH2: false,
+      headersTimeout: options.headersTimeoutMs,
+      // The sweeper sees to it: undici cannot except event streams, nor bodies that nobody reads.
+      bodyTimeout: 0,
+      keepAliveTimeout: options.keepAliveTimeoutMs,
+      keepAliveMaxTimeout: options.maxIdleTimeMs,
+      keepAliveTimeoutThreshold: KEEP_ALIVE_MARGIN_MS,
+      // Undici expects the answer after its call has returned.
+      connect: (_address, callback) => queueMicrotask(() => this.#handOver(callback)),
+    });
+    client.on("disconnect", (_origin, _targets, error) => {
+      if (error.message === KEEP_ALIVE_END) this.#reason ??= "idle";
+    });
+    return client;
+  }
+
+  #handOver(callback: (...args: [null, Socket] | [Error, null]) => void): void {
+    if (this.#adopted || this.#socket.destroyed) {
+      callback(new NotWrittenError("the connection ended before the request was written"), null);
+      return;
+    }
+    this.#adopted = true;
+    this.#socket.off("readable", this.#onUnexpected);
+    this.#socket.ref();
+    callback(null, this.#socket);
+  }
+
+  /** Before the first request a server has nothing to say but that it closes. */
+  readonly #onUnexpected = (): void => {
+    this.close("peer");
+  };
+}

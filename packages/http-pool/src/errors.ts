@@ -1,0 +1,164 @@
+/** Base of every error of this package. `code` is stable; messages may change. */
+export class HttpPoolError extends Error {
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** An option or argument has the wrong type or range. */
+export class InvalidArgumentError extends HttpPoolError {
+  readonly argument: string;
+
+  constructor(argument: string, expected: string, received: unknown) {
+    super(
+      "HTTP_POOL_INVALID_ARGUMENT",
+      `${argument}: expected ${expected}, received ${describe(received)}`,
+    );
+    this.argument = argument;
+  }
+}
+
+export interface UpstreamErrorDetails {
+  /** The origin: no credentials, no path, no query. */
+  readonly upstream: string;
+  /** How often the request was given to a connection, or a connection was opened for it. */
+  readonly attempts: number;
+  readonly retryAfterMs: number;
+}
+
+/** The request was refused at once: everything is in use and the queue is full. Nothing was sent. */
+export class PoolExhaustedError extends HttpPoolError implements UpstreamErrorDetails {
+  readonly upstream: string;
+  readonly attempts: number = 0;
+  readonly retryAfterMs: number;
+
+  constructor(upstream: string, what: string, retryAfterMs: number) {
+    super(
+      "HTTP_POOL_EXHAUSTED",
+      `${upstream}: ${what}; retry after ${retryAfterMs} ms, shed load or raise the limit`,
+    );
+    this.upstream = upstream;
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/** No connection became free before the deadline. Nothing of this attempt was sent. */
+export class QueueTimeoutError extends HttpPoolError implements UpstreamErrorDetails {
+  readonly upstream: string;
+  readonly attempts: number;
+  readonly retryAfterMs: number;
+  readonly queueTimeoutMs: number;
+
+  constructor(details: UpstreamErrorDetails, queueTimeoutMs: number) {
+    super(
+      "HTTP_POOL_QUEUE_TIMEOUT",
+      `${details.upstream}: no connection became free within ${queueTimeoutMs} ms; retry after ${details.retryAfterMs} ms or raise maxConnections`,
+    );
+    this.upstream = details.upstream;
+    this.attempts = details.attempts;
+    this.retryAfterMs = details.retryAfterMs;
+    this.queueTimeoutMs = queueTimeoutMs;
+  }
+}
+
+/** No connection to the upstream could be opened; `cause` says why. Nothing was sent. */
+export class UpstreamUnavailableError extends HttpPoolError implements UpstreamErrorDetails {
+  readonly upstream: string;
+  readonly attempts: number;
+  readonly retryAfterMs: number;
+
+  constructor(details: UpstreamErrorDetails, cause: unknown) {
+    super(
+      "HTTP_POOL_UPSTREAM_UNAVAILABLE",
+      `${details.upstream}: no connection could be opened (${reasonOf(cause)}); retry after ${details.retryAfterMs} ms`,
+      { cause },
+    );
+    this.upstream = details.upstream;
+    this.attempts = details.attempts;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+/** The upstream resolves only to addresses that `allowAddress` refuses. Nothing was sent. */
+export class AddressNotAllowedError extends HttpPoolError {
+  readonly upstream: string;
+
+  constructor(upstream: string) {
+    super(
+      "HTTP_POOL_ADDRESS_NOT_ALLOWED",
+      `${upstream}: its address is refused by allowAddress; use another URL or change the guard`,
+    );
+    this.upstream = upstream;
+  }
+}
+
+/** The pool is closed or was destroyed. */
+export class PoolClosedError extends HttpPoolError {
+  readonly upstream: string;
+
+  constructor(upstream: string) {
+    super("HTTP_POOL_CLOSED", `${upstream}: the pool is closed; create a new one`);
+    this.upstream = upstream;
+  }
+}
+
+/** Nothing of a response body came for `bodyTimeoutMs`. */
+export class BodyTimeoutError extends HttpPoolError {
+  readonly upstream: string;
+  readonly bodyTimeoutMs: number;
+
+  constructor(upstream: string, bodyTimeoutMs: number) {
+    super(
+      "HTTP_POOL_BODY_TIMEOUT",
+      `${upstream}: nothing of a response body came for ${bodyTimeoutMs} ms; try again or raise bodyTimeoutMs`,
+    );
+    this.upstream = upstream;
+    this.bodyTimeoutMs = bodyTimeoutMs;
+  }
+}
+
+/** A response was paused, because nobody read its body, for longer than `bodyTimeoutMs`. */
+export class BodyNotReadError extends HttpPoolError {
+  readonly upstream: string;
+  readonly bodyTimeoutMs: number;
+
+  constructor(upstream: string, bodyTimeoutMs: number) {
+    super(
+      "HTTP_POOL_BODY_NOT_READ",
+      `${upstream}: a response body was not read for ${bodyTimeoutMs} ms; read it to its end or cancel it`,
+    );
+    this.upstream = upstream;
+    this.bodyTimeoutMs = bodyTimeoutMs;
+  }
+}
+
+/** A redirect could not be followed: too many, another protocol, or a body that cannot be sent again. */
+export class RedirectError extends HttpPoolError {
+  readonly upstream: string;
+
+  constructor(upstream: string, reason: string) {
+    super("HTTP_POOL_REDIRECT", `${upstream}: ${reason}`);
+    this.upstream = upstream;
+  }
+}
+
+/** What a request is told when no connection could be opened for it. */
+export function openError(details: UpstreamErrorDetails, cause: unknown): HttpPoolError {
+  if (cause instanceof HttpPoolError) return cause;
+  return new UpstreamUnavailableError(details, cause);
+}
+
+function describe(value: unknown): string {
+  if (typeof value === "string") return JSON.stringify(value.slice(0, 80));
+  if (typeof value === "object" && value !== null) return `an object (${value.constructor?.name})`;
+  return typeof value === "function" ? "a function" : String(value);
+}
+
+function reasonOf(cause: unknown): string {
+  if (!(cause instanceof Error)) return "unknown reason";
+  return "code" in cause && typeof cause.code === "string" ? cause.code : cause.message;
+}

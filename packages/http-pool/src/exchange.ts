@@ -1,0 +1,215 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { Duplex } from "node:stream";
+import type { Dispatcher } from "undici";
+import type { Connection, Lane } from "./connection.ts";
+import type { LinkedNode } from "./linked-list.ts";
+import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import { safely } from "./safely.ts";
+
+type Controller = Dispatcher.DispatchController;
+
+/** What an exchange needs of the pool that carries it. */
+export interface Carrier {
+  now(): number;
+  /** The request is about to be written to its connection. */
+  started(exchange: Exchange, connection: Connection): void;
+  /** It is over for the caller. */
+  finished(exchange: Exchange, error: Error | undefined): void;
+  /** Undici is done with it; its connection can be taken back. */
+  release(exchange: Exchange, error: Error | undefined): void;
+  /** True when the pool sends it again. */
+  again(exchange: Exchange, error: Error): boolean;
+}
+
+/** Methods that may be sent twice: RFC 9110 section 9.2.2, and the safe QUERY. */
+const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"]);
+
+/**
+ * One request on its way through the pool: what undici reports about it goes to the caller's handler,
+ * what the caller wants (abort, pause) goes to undici. The handler sees one start, however often it is sent.
+ */
+export class Exchange implements Dispatcher.DispatchController, Dispatcher.DispatchHandler {
+  readonly options: PoolDispatchOptions;
+  readonly lane: Lane;
+  readonly createdAt: number;
+  /** Its place in the queue. */
+  queueNode: LinkedNode<Exchange> | undefined;
+  queueDeadline = 0;
+  connection: Connection | undefined;
+  attempts = 0;
+  /** The current attempt was written, at least in part. */
+  started = false;
+  /** Something of a response came. */
+  responded = false;
+  statusCode = 0;
+  reused = false;
+  replayed = false;
+  done = false;
+  /** When something of the body came last. */
+  quietSince: number | undefined;
+  /** The response is an event stream, which may be silent for as long as it likes. */
+  endless = false;
+  /** Ends the attempt to open a connection of its own. */
+  cancelOpening: (() => void) | undefined;
+  readonly #carrier: Carrier;
+  readonly #handler: Dispatcher.DispatchHandler;
+  #inner: Controller | undefined;
+  #aborted = false;
+  #paused = false;
+  #reason: Error | null = null;
+
+  constructor(
+    carrier: Carrier,
+    options: PoolDispatchOptions,
+    handler: Dispatcher.DispatchHandler,
+    lane: Lane,
+  ) {
+    this.#carrier = carrier;
+    this.#handler = handler;
+    this.options = options;
+    this.lane = lane;
+    this.createdAt = carrier.now();
+  }
+
+  get replayable(): boolean {
+    const { body, idempotent, method } = this.options;
+    const plainBody =
+      body === undefined || body === null || typeof body === "string" || body instanceof Uint8Array;
+    return plainBody && (idempotent ?? IDEMPOTENT.has(method));
+  }
+
+  /** Lets the caller abort from now on, also while the request waits. */
+  begin(): void {
+    try {
+      this.#handler.onRequestStart?.(this, undefined);
+    } catch (error) {
+      this.fail(error as Error);
+    }
+  }
+
+  /** Ends it with an error, once. */
+  fail(error: Error): void {
+    if (this.done) return;
+    this.done = true;
+    this.#reason ??= error;
+    this.#carrier.finished(this, error);
+    safely("onResponseError", () => this.#handler.onResponseError?.(this, error));
+  }
+
+  get aborted(): boolean {
+    return this.#aborted;
+  }
+
+  get reason(): Error | null {
+    return this.#reason;
+  }
+
+  get paused(): boolean {
+    return this.#paused;
+  }
+
+  get rawHeaders(): NonNullable<Controller["rawHeaders"]> | null {
+    return this.#inner?.rawHeaders ?? null;
+  }
+
+  get rawTrailers(): NonNullable<Controller["rawTrailers"]> | null {
+    return this.#inner?.rawTrailers ?? null;
+  }
+
+  abort(reason: Error): void {
+    if (this.done || this.#aborted) return;
+    this.#aborted = true;
+    this.#reason = reason;
+    // Undici answers with onResponseError, which ends the exchange.
+    if (this.#inner !== undefined) this.#inner.abort(reason);
+    else this.fail(reason);
+  }
+
+  pause(): void {
+    this.#paused = true;
+    this.#inner?.pause();
+  }
+
+  resume(): void {
+    this.#paused = false;
+    this.quietSince &&= this.#carrier.now();
+    this.#inner?.resume();
+  }
+
+  onRequestStart(controller: Controller): void {
+    // Nothing is written yet, and undici keeps the connection when this throws.
+    if (this.done) throw this.#reason ?? new Error("the request is over");
+    this.#inner = controller;
+    if (this.#paused) controller.pause();
+    this.started = true;
+    if (this.connection !== undefined) this.#carrier.started(this, this.connection);
+  }
+
+  onRequestUpgrade(
+    _controller: Controller,
+    statusCode: number,
+    headers: IncomingHttpHeaders,
+    socket: Duplex,
+  ): void {
+    // The connection is not released: it is in use until it closes.
+    this.statusCode = statusCode;
+    this.done = true;
+    this.#carrier.finished(this, undefined);
+    this.#handler.onRequestUpgrade?.(this, statusCode, headers, socket);
+  }
+
+  onResponseStarted(): void {
+    this.responded = true;
+    this.#handler.onResponseStarted?.();
+  }
+
+  onResponseStart(
+    _controller: Controller,
+    statusCode: number,
+    headers: IncomingHttpHeaders,
+    statusMessage?: string,
+  ): void {
+    this.statusCode = statusCode;
+    this.quietSince = this.#carrier.now();
+    this.endless = headers["content-type"]?.startsWith("text/event-stream") === true;
+    this.#handler.onResponseStart?.(this, statusCode, headers, statusMessage);
+  }
+
+  onResponseData(_controller: Controller, chunk: Buffer): void {
+    this.quietSince = this.#carrier.now();
+    this.#handler.onResponseData?.(this, chunk);
+  }
+
+  onResponseEnd(_controller: Controller, trailers: IncomingHttpHeaders): void {
+    if (this.done) return;
+    this.done = true;
+    this.#carrier.finished(this, undefined);
+    this.#carrier.release(this, undefined);
+    try {
+      this.#handler.onResponseEnd?.(this, trailers);
+    } catch (error) {
+      safely("onResponseError", () => this.#handler.onResponseError?.(this, error as Error));
+    }
+  }
+
+  onResponseError(_controller: Controller | null, error: Error): void {
+    if (!this.done && !this.#aborted && this.#carrier.again(this, error)) return;
+    this.#carrier.release(this, error);
+    this.fail(error);
+  }
+
+  onBodySent(chunk: Buffer): void {
+    this.#handler.onBodySent?.(chunk);
+  }
+
+  onRequestSent(): void {
+    this.#handler.onRequestSent?.();
+  }
+
+  /** Forgets the attempt that failed, before another. */
+  reset(): void {
+    this.connection = undefined;
+    this.started = false;
+    this.#inner = undefined;
+  }
+}

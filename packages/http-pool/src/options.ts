@@ -1,0 +1,148 @@
+import type { LookupFunction } from "node:net";
+import type { ConnectionOptions } from "node:tls";
+import { InvalidArgumentError } from "./errors.ts";
+import { monotonicNow, unrefSchedule } from "./schedule.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** Longest delay that a Node timer can carry, in milliseconds. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
+export interface ConnectionPoolOptions {
+  readonly maxConnections?: number;
+  /** Connections kept ready though nobody asks for them. */
+  readonly minIdle?: number;
+  /** Idle connections kept; as many as `maxConnections` by default. */
+  readonly maxIdle?: number;
+  readonly maxIdleTimeMs?: number;
+  readonly maxLifetimeMs?: number;
+  /** Part of `maxLifetimeMs`, 0 to 1, that is taken off at random, so that connections do not end together. */
+  readonly lifetimeJitter?: number;
+  /** Requests that may wait while every connection is in use. */
+  readonly queueLimit?: number;
+  readonly queueTimeoutMs?: number;
+  readonly connectTimeoutMs?: number;
+  /** 0 switches it off. */
+  readonly headersTimeoutMs?: number;
+  /** Silence between two chunks of a body, and how long an unread body may hold its connection; 0 switches it off. */
+  readonly bodyTimeoutMs?: number;
+  /** Idle life of a connection whose server gives no `Keep-Alive` hint. */
+  readonly keepAliveTimeoutMs?: number;
+  /** Connections beyond `maxConnections` for requests with `lane: "stream"`. */
+  readonly maxStreams?: number;
+  /** Path that `healthCheck` requests; without it a connection is opened and closed. */
+  readonly healthCheckPath?: string;
+  readonly healthCheckTimeoutMs?: number;
+  /** Asked for every address at connect time, after DNS; refusing all of them is an `AddressNotAllowedError`. */
+  readonly allowAddress?: (address: string) => boolean;
+  readonly lookup?: LookupFunction;
+  /** Passed on to `tls.connect`. */
+  readonly tls?: ConnectionOptions;
+  /** Milliseconds; must not jump backwards. */
+  readonly now?: () => number;
+  /** From 0 to 1, like `Math.random`. */
+  readonly random?: () => number;
+  readonly schedule?: Schedule;
+}
+
+type OptionalKeys = "healthCheckPath" | "allowAddress" | "lookup" | "tls";
+
+export type ResolvedPoolOptions = Required<Omit<ConnectionPoolOptions, OptionalKeys>> & {
+  readonly [K in OptionalKeys]: ConnectionPoolOptions[K] | undefined;
+};
+
+/** @throws InvalidArgumentError naming the first option that is wrong */
+export function resolvePoolOptions(options: ConnectionPoolOptions): ResolvedPoolOptions {
+  if (typeof options !== "object" || options === null)
+    throw new InvalidArgumentError("options", "an object", options);
+  const maxConnections = integer("maxConnections", options.maxConnections ?? 64, 1);
+  const maxIdle = integer("maxIdle", options.maxIdle ?? maxConnections, 0);
+  return {
+    maxConnections,
+    maxIdle,
+    minIdle: integer("minIdle", options.minIdle ?? 0, 0, Math.min(maxIdle, maxConnections)),
+    maxIdleTimeMs: duration("maxIdleTimeMs", options.maxIdleTimeMs ?? 60_000),
+    maxLifetimeMs: duration("maxLifetimeMs", options.maxLifetimeMs ?? 600_000),
+    lifetimeJitter: ratio("lifetimeJitter", options.lifetimeJitter ?? 0.1),
+    queueLimit: integer("queueLimit", options.queueLimit ?? 1000, 0),
+    queueTimeoutMs: duration("queueTimeoutMs", options.queueTimeoutMs ?? 10_000),
+    connectTimeoutMs: duration("connectTimeoutMs", options.connectTimeoutMs ?? 5000),
+    headersTimeoutMs: timeout("headersTimeoutMs", options.headersTimeoutMs ?? 60_000),
+    bodyTimeoutMs: timeout("bodyTimeoutMs", options.bodyTimeoutMs ?? 60_000),
+    keepAliveTimeoutMs: duration("keepAliveTimeoutMs", options.keepAliveTimeoutMs ?? 4000),
+    maxStreams: integer("maxStreams", options.maxStreams ?? 100, 0),
+    healthCheckPath: optionalPath("healthCheckPath", options.healthCheckPath),
+    healthCheckTimeoutMs: duration("healthCheckTimeoutMs", options.healthCheckTimeoutMs ?? 2000),
+    allowAddress: optionalFn("allowAddress", options.allowAddress),
+    lookup: optionalFn("lookup", options.lookup),
+    tls: optionalObject("tls", options.tls),
+    now: fn("now", options.now ?? monotonicNow),
+    random: fn("random", options.random ?? Math.random),
+    schedule: fn("schedule", options.schedule ?? unrefSchedule),
+  };
+}
+
+/**
+ * The origin to connect to.
+ * @throws InvalidArgumentError when it is not http(s), or has credentials, a path or a query
+ */
+export function parseOrigin(name: string, value: unknown): URL {
+  const expected = "an http: or https: origin without credentials, path or query";
+  const url =
+    typeof value === "string" || value instanceof URL ? URL.parse(String(value)) : undefined;
+  // What came may hold credentials, so that it is described by its kind only.
+  if (url === undefined || url === null)
+    throw new InvalidArgumentError(name, expected, typeof value);
+  if (url.protocol !== "http:" && url.protocol !== "https:")
+    throw new InvalidArgumentError(name, expected, url.protocol);
+  if (url.username !== "" || url.password !== "")
+    throw new InvalidArgumentError(name, expected, "credentials");
+  if (url.pathname !== "/" || url.search !== "" || url.hash !== "")
+    throw new InvalidArgumentError(name, expected, "a path, query or fragment");
+  return url;
+}
+
+export function integer(name: string, value: unknown, min: number, max: number = Infinity): number {
+  const bound = max === Infinity ? `>= ${min}` : `from ${min} to ${max}`;
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < min || value > max)
+    throw new InvalidArgumentError(name, `an integer ${bound}`, value);
+  return value;
+}
+
+export function duration(name: string, value: unknown): number {
+  if (typeof value !== "number" || !(value > 0 && value <= MAX_DELAY_MS))
+    throw new InvalidArgumentError(name, `milliseconds > 0 and <= ${MAX_DELAY_MS}`, value);
+  return value;
+}
+
+export function optionalFn<T>(name: string, value: T): T {
+  return value === undefined ? value : fn(name, value);
+}
+
+function timeout(name: string, value: unknown): number {
+  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError(name, "whole milliseconds >= 0", value);
+  return value === 0 ? 0 : duration(name, value);
+}
+
+function ratio(name: string, value: unknown): number {
+  if (typeof value !== "number" || !(value >= 0 && value <= 1))
+    throw new InvalidArgumentError(name, "a number from 0 to 1", value);
+  return value;
+}
+
+function fn<T>(name: string, value: T): T {
+  if (typeof value !== "function") throw new InvalidArgumentError(name, "a function", value);
+  return value;
+}
+
+function optionalPath(name: string, value: string | undefined): string | undefined {
+  if (value !== undefined && (typeof value !== "string" || !value.startsWith("/")))
+    throw new InvalidArgumentError(name, "a path that starts with /", value);
+  return value;
+}
+
+function optionalObject<T>(name: string, value: T): T {
+  if (value !== undefined && (typeof value !== "object" || value === null))
+    throw new InvalidArgumentError(name, "an object", value);
+  return value;
+}

@@ -1,0 +1,17 @@
+import { NotWrittenError } from "./connection.ts";
+import type { Exchange } from "./exchange.ts";
+
+/** A request that was not written can go to another connection, but not for ever. */
+const MAX_ATTEMPTS = 3;
+const SOCKET_ERRORS = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "EPIPE"]);
+
+/**
+ * A request that was not written can always be sent again. One that was: once, if its connection was used
+ * before, nothing of a response came, and a second execution does no harm.
+ */
+export function mayReplay(exchange: Exchange, error: Error): boolean {
+  if (error instanceof NotWrittenError) return exchange.attempts < MAX_ATTEMPTS;
+  const { responded, replayed, reused, started } = exchange;
+  if (!started || !reused || responded || replayed || !exchange.replayable) return false;
+  return "code" in error && SOCKET_ERRORS.has(error.code as string);
+}

@@ -1,0 +1,209 @@
+import { Connection } from "./connection.ts";
+import type { CloseReason, Lane } from "./connection.ts";
+import { Connector } from "./connector.ts";
+import { IdleList } from "./idle-list.ts";
+import type { ResolvedPoolOptions } from "./options.ts";
+import type { Report } from "./report.ts";
+
+type Done = (error: Error | undefined, connection: Connection | undefined) => void;
+
+/** What the slots tell the pool. */
+export interface SlotsOwner {
+  /** A connection ended, and its slot is free. */
+  closed(): void;
+  /** An attempt to open one ended without a connection. */
+  settled(): void;
+}
+
+/** The connections of a pool: which are open, which of them idle, how many may be. */
+export class Slots {
+  max: number;
+  readonly #maxIdle: number | undefined;
+  readonly #origin: URL;
+  readonly #options: ResolvedPoolOptions;
+  readonly #report: Report;
+  readonly #owner: SlotsOwner;
+  readonly #connector: Connector;
+  readonly #idle = new IdleList();
+  readonly #open = new Set<Connection>();
+  /** Streams and health checks, beyond `max`. */
+  readonly #singles = new Set<Connection>();
+  /** Of the open ones, those that were told to close; they keep their slot until they are closed. */
+  readonly #ending = new Set<Connection>();
+  readonly #openings = new Set<(reason?: Error) => void>();
+  #connecting = 0;
+  #connectingSingles = 0;
+
+  constructor(
+    origin: URL,
+    options: ResolvedPoolOptions,
+    maxIdle: number | undefined,
+    report: Report,
+    owner: SlotsOwner,
+  ) {
+    this.max = options.maxConnections;
+    this.#maxIdle = maxIdle;
+    this.#origin = origin;
+    this.#options = options;
+    this.#report = report;
+    this.#owner = owner;
+    this.#connector = new Connector(origin, options);
+  }
+
+  get upstream(): string {
+    return this.#origin.origin;
+  }
+
+  get open(): number {
+    return this.#open.size;
+  }
+
+  get idle(): number {
+    return this.#idle.size;
+  }
+
+  get active(): number {
+    return this.#alive - this.#idle.size;
+  }
+
+  get connecting(): number {
+    return this.#connecting;
+  }
+
+  /** Open or being opened, beyond `max`. */
+  get singles(): number {
+    return this.#singles.size + this.#connectingSingles;
+  }
+
+  get free(): number {
+    return Math.max(0, this.max - this.#open.size - this.#connecting);
+  }
+
+  /** Nothing is open and nothing being opened. */
+  get empty(): boolean {
+    return this.#open.size + this.#connecting + this.singles === 0;
+  }
+
+  get maxIdle(): number {
+    return this.#maxIdle ?? this.max;
+  }
+
+  /** The connection used last that still can be used. */
+  take(): Connection | undefined {
+    const now = this.#options.now();
+    for (let found = this.#idle.pop(); found !== undefined; found = this.#idle.pop()) {
+      if (!found.usable) continue;
+      if (now < found.expiresAt) return found;
+      this.retire(found, "lifetime");
+    }
+    return undefined;
+  }
+
+  keep(connection: Connection): void {
+    connection.idleSince = this.#options.now();
+    this.#idle.push(connection);
+    this.trim();
+  }
+
+  /** Evicts the longest idle until there are neither too many idle ones nor too many in all. */
+  trim(): void {
+    for (let { longestIdle } = this.#idle; longestIdle !== undefined;) {
+      if (this.#alive > this.max) this.retire(longestIdle, "resize");
+      else if (this.#idle.size > this.maxIdle) this.retire(longestIdle, "idle");
+      else return;
+      ({ longestIdle } = this.#idle);
+    }
+  }
+
+  /** Why a connection that comes back must not be used again. */
+  unfit(connection: Connection): CloseReason | undefined {
+    if (!connection.usable) return connection.closeReason;
+    if (connection.lane !== "request") return "single";
+    if (this.#alive > this.max) return "resize";
+    return this.#options.now() >= connection.expiresAt ? "lifetime" : undefined;
+  }
+
+  retire(connection: Connection, reason: CloseReason): void {
+    this.#idle.remove(connection);
+    if (this.#open.has(connection)) this.#ending.add(connection);
+    connection.close(reason);
+  }
+
+  retireIdle(reason: CloseReason): void {
+    for (const connection of this.#idle) this.retire(connection, reason);
+  }
+
+  /** Ends what is too old, and returns how many idle ones are missing. */
+  sweep(minIdle: number): number {
+    const now = this.#options.now();
+    const unusedBefore = now - this.#options.maxIdleTimeMs;
+    for (const connection of this.#idle) {
+      if (now >= connection.expiresAt) this.retire(connection, "lifetime");
+      else if (connection.idleSince <= unusedBefore && this.#idle.size > minIdle)
+        this.retire(connection, "idle");
+    }
+    return Math.min(this.free, Math.max(0, minIdle - this.#idle.size - this.#connecting));
+  }
+
+  *all(): Generator<Connection, void> {
+    yield* this.#open;
+    yield* this.#singles;
+  }
+
+  cancelOpenings(reason: Error): void {
+    for (const cancel of this.#openings) cancel(reason);
+  }
+
+  /** Opens a connection; the returned function gives up, and `done` is then not called. */
+  connect(lane: Lane, done: Done): () => void {
+    const single = lane !== "request";
+    const startedAt = this.#options.now();
+    this.#count(single, 1);
+    const end = (): void => {
+      this.#openings.delete(cancel);
+      this.#count(single, -1);
+    };
+    const stop = this.#connector.open((error, socket) => {
+      end();
+      const durationMs = this.#options.now() - startedAt;
+      if (socket === undefined) {
+        const reason = error ?? new Error("no socket");
+        this.#report.openFailed(reason, durationMs);
+        done(reason, undefined);
+        this.#owner.settled();
+        return;
+      }
+      const connection = new Connection(this.#origin, socket, lane, this.#options, this.#onClosed);
+      (single ? this.#singles : this.#open).add(connection);
+      this.#report.opened(durationMs);
+      done(undefined, connection);
+    });
+    const cancel = (reason?: Error): void => {
+      if (!this.#openings.has(cancel)) return;
+      end();
+      stop();
+      if (reason !== undefined) done(reason, undefined);
+      this.#owner.settled();
+    };
+    this.#openings.add(cancel);
+    return cancel;
+  }
+
+  #count(single: boolean, change: 1 | -1): void {
+    if (single) this.#connectingSingles += change;
+    else this.#connecting += change;
+  }
+
+  get #alive(): number {
+    return this.#open.size - this.#ending.size;
+  }
+
+  readonly #onClosed = (connection: Connection): void => {
+    this.#idle.remove(connection);
+    this.#open.delete(connection);
+    this.#ending.delete(connection);
+    this.#singles.delete(connection);
+    this.#report.closed(connection);
+    this.#owner.closed();
+  };
+}

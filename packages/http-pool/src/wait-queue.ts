@@ -1,0 +1,84 @@
+import type { Exchange } from "./exchange.ts";
+import { LinkedList, LinkedNode } from "./linked-list.ts";
+import type { ResolvedPoolOptions } from "./options.ts";
+import type { Schedule } from "./schedule.ts";
+
+/** First in, first out, each with a deadline; one timer for all, since all wait equally long. */
+export class WaitQueue {
+  readonly #list = new LinkedList<Exchange>();
+  readonly #timeoutMs: number;
+  readonly #now: () => number;
+  readonly #schedule: Schedule;
+  readonly #expire: (exchange: Exchange) => void;
+  #cancelTimer: (() => void) | undefined;
+
+  constructor(
+    options: Pick<ResolvedPoolOptions, "queueTimeoutMs" | "now" | "schedule">,
+    expire: (exchange: Exchange) => void,
+  ) {
+    this.#timeoutMs = options.queueTimeoutMs;
+    this.#now = options.now;
+    this.#schedule = options.schedule;
+    this.#expire = expire;
+  }
+
+  get size(): number {
+    return this.#list.size;
+  }
+
+  push(exchange: Exchange): void {
+    exchange.queueDeadline = this.#now() + this.#timeoutMs;
+    this.#list.append(nodeOf(exchange));
+    this.#arm();
+  }
+
+  /** For a request that is sent again: it has waited before, and keeps its deadline if it has one. */
+  pushFirst(exchange: Exchange): void {
+    const deadline = this.#now() + this.#timeoutMs;
+    const next = this.#list.first?.queueDeadline ?? deadline;
+    exchange.queueDeadline = Math.min(deadline, next);
+    this.#list.prepend(nodeOf(exchange));
+    this.#arm();
+  }
+
+  shift(): Exchange | undefined {
+    const { first } = this.#list;
+    if (first !== undefined) this.remove(first);
+    return first;
+  }
+
+  remove(exchange: Exchange): boolean {
+    return exchange.queueNode !== undefined && this.#list.remove(exchange.queueNode);
+  }
+
+  [Symbol.dispose](): void {
+    this.#cancelTimer?.();
+    this.#cancelTimer = undefined;
+  }
+
+  /** A timer that finds the queue empty ends; setting one for each request that waits would cost more. */
+  #arm(): void {
+    const { first } = this.#list;
+    if (first === undefined || this.#cancelTimer !== undefined) return;
+    const delayMs = Math.max(1, first.queueDeadline - this.#now());
+    this.#cancelTimer = this.#schedule(() => {
+      this.#cancelTimer = undefined;
+      this.#expireDue();
+      this.#arm();
+    }, delayMs);
+  }
+
+  #expireDue(): void {
+    const now = this.#now();
+    for (let { first } = this.#list; first !== undefined; first = this.#list.first) {
+      if (first.queueDeadline > now) return;
+      this.remove(first);
+      this.#expire(first);
+    }
+  }
+}
+
+function nodeOf(exchange: Exchange): LinkedNode<Exchange> {
+  exchange.queueNode ??= new LinkedNode(exchange);
+  return exchange.queueNode;
+}

@@ -1,0 +1,100 @@
+import { expect, test } from "vitest";
+import { ConnectionPool, HttpPoolError, InvalidArgumentError, PoolAgent } from "../src/index.ts";
+import type { ConnectionPoolOptions } from "../src/index.ts";
+import { FakeTime } from "./helpers/fake-time.ts";
+import { rejection } from "./helpers/outcome.ts";
+
+const WRONG: readonly [string, unknown][] = [
+  ["maxConnections", 0],
+  ["maxConnections", 1.5],
+  ["maxConnections", "8"],
+  ["maxConnections", Number.NaN],
+  ["minIdle", -1],
+  ["minIdle", 65],
+  ["maxIdle", -1],
+  ["maxIdleTimeMs", 0],
+  ["maxLifetimeMs", Number.POSITIVE_INFINITY],
+  ["lifetimeJitter", 1.1],
+  ["lifetimeJitter", -0.1],
+  ["queueLimit", -1],
+  ["queueTimeoutMs", 0],
+  ["queueTimeoutMs", 2 ** 31],
+  ["connectTimeoutMs", -5],
+  ["headersTimeoutMs", -1],
+  ["headersTimeoutMs", 0.5],
+  ["bodyTimeoutMs", 2 ** 31],
+  ["keepAliveTimeoutMs", "1s"],
+  ["maxStreams", -1],
+  ["healthCheckPath", "health"],
+  ["healthCheckPath", 5],
+  ["healthCheckTimeoutMs", 0],
+  ["allowAddress", true],
+  ["lookup", "dns"],
+  ["tls", "insecure"],
+  ["now", 5],
+  ["random", {}],
+  ["schedule", "later"],
+];
+
+test.each(WRONG)("%s: %j is refused, by pool and agent", (argument, value) => {
+  const options = { [argument]: value } as ConnectionPoolOptions;
+  for (const create of [
+    () => new ConnectionPool("http://localhost", options),
+    () => new PoolAgent({ pool: options }),
+  ]) {
+    expect(create).toThrow(InvalidArgumentError);
+    expect(create).toThrow(HttpPoolError);
+    expect(create).toThrow(argument);
+  }
+});
+
+test("what is wrong with the arguments of an agent is said", () => {
+  expect(() => new PoolAgent({ maxOrigins: 0 })).toThrow("maxOrigins: expected an integer >= 1");
+  expect(() => new PoolAgent({ maxRedirects: -1 })).toThrow("maxRedirects");
+  expect(() => new PoolAgent({ allowAddress: 5 as never })).toThrow("allowAddress");
+  expect(() => new ConnectionPool("http://localhost", null as never)).toThrow("options");
+});
+
+test.each([
+  "localhost",
+  "ftp://localhost",
+  "http://user:secret@localhost",
+  "http://localhost/path",
+  "http://localhost?secret",
+  "http://localhost#secret",
+  5,
+  undefined,
+])("%j is not an origin", (origin) => {
+  const create = (): ConnectionPool => new ConnectionPool(origin as string);
+  expect(create).toThrow(InvalidArgumentError);
+  expect(create).not.toThrow("secret");
+});
+
+test("an origin is normalised, and may be a URL", () => {
+  expect(new ConnectionPool("HTTP://LOCALHOST:80").upstream).toBe("http://localhost");
+  expect(new ConnectionPool(new URL("https://localhost/")).upstream).toBe("https://localhost");
+});
+
+test("a pool that nobody uses has no timers", () => {
+  const time = new FakeTime();
+  const pool = new ConnectionPool("http://localhost", { now: time.now, schedule: time.schedule });
+  expect(time.pending).toBe(0);
+  expect(pool.busy).toBe(false);
+});
+
+test("resize and warmUp check their argument", async () => {
+  const pool = new ConnectionPool("http://localhost", { maxConnections: 2 });
+  expect(() => pool.resize(0)).toThrow("maxConnections: expected an integer >= 1, received 0");
+  expect(await rejection(pool.warmUp(3))).toMatchObject({
+    message: "count: expected an integer from 1 to 2, received 3",
+  });
+});
+
+test.each([
+  [{ a: 1 }, "received an object (Object)"],
+  [() => 1, "received a function"],
+  ["x".repeat(500), `received "${"x".repeat(80)}"`],
+])("what came is described by its kind, and shortened", (value, description) => {
+  const options = { maxConnections: value } as unknown as ConnectionPoolOptions;
+  expect(() => new ConnectionPool("http://localhost", options)).toThrow(description);
+});
