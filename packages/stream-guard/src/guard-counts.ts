@@ -1,0 +1,59 @@
+import type { AdmissionReason, LimitScope } from "./errors.ts";
+import type { MemoryLevel } from "./level.ts";
+
+/** Reasons that are told apart in counts; any other one counts as `other`. */
+const CLOSE_REASONS = [
+  "closed",
+  "aborted",
+  "idle",
+  "maxAge",
+  "evicted",
+  "limit",
+  "source",
+  "destination",
+  "guard",
+  "other",
+] as const;
+
+type CloseReason = (typeof CLOSE_REASONS)[number];
+
+export interface StreamGuardStats {
+  readonly level: MemoryLevel;
+  readonly usedBytes: number;
+  readonly limitBytes: number;
+  readonly peakBytes: number;
+  readonly sessions: number;
+  readonly maxSessions: number;
+  /** Reservations that wait for room now. */
+  readonly waiting: number;
+  readonly opened: number;
+  readonly closed: Readonly<Record<CloseReason, number>>;
+  readonly rejected: Readonly<Record<AdmissionReason, number>>;
+  readonly limited: Readonly<Record<LimitScope, number>>;
+  readonly softLimits: number;
+}
+
+/** What happened since the guard was made. */
+export class GuardCounts {
+  opened = 0;
+  softLimits = 0;
+  readonly closed: Record<CloseReason, number> = Object.fromEntries(
+    CLOSE_REASONS.map((reason) => [reason, 0]),
+  ) as Record<CloseReason, number>;
+  readonly rejected: Record<AdmissionReason, number> = {
+    sessions: 0,
+    principal: 0,
+    memory: 0,
+    pressure: 0,
+    closed: 0,
+  };
+  readonly limited: Record<LimitScope, number> = { session: 0, guard: 0 };
+
+  countClose(reason: string): void {
+    this.closed[boundedReason(reason)] += 1;
+  }
+}
+
+export function boundedReason(reason: string): CloseReason {
+  return CLOSE_REASONS.find((known) => known === reason) ?? "other";
+}

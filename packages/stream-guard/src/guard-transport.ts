@@ -1,0 +1,62 @@
+import type { Writable } from "node:stream";
+import { GuardedTransport } from "./guarded-transport.ts";
+import type { TransportLike } from "./guarded-transport.ts";
+import { duration, integer } from "./options.ts";
+import type { OpenOptions } from "./options.ts";
+import type { StreamGuard } from "./stream-guard.ts";
+
+const DEFAULT_MAX_WAITING = 100;
+
+export interface GuardTransportOptions extends OpenOptions {
+  /** Where the transport writes, if that is one stream (`process.stdout`): messages count until it drained. */
+  readonly destination?: Writable;
+  /** How long the first message in line waits for room before the session fails; the guard's `reserveTimeoutMs` by default. */
+  readonly sendTimeoutMs?: number;
+  /** Messages that may wait for room. Together they may be no larger than the session's limit. */
+  readonly maxWaiting?: number;
+}
+
+/**
+ * The same transport with a bounded memory: a message goes out when the session has room for it, and
+ * counts until it has left. Use the returned transport in place of the given one, also for
+ * `handleRequest`, so that the responses it writes to can be seen.
+ *
+ * @throws AdmissionError when the guard is full
+ * @throws InvalidArgumentError
+ */
+export function guardTransport<T extends TransportLike>(
+  transport: T,
+  guard: StreamGuard,
+  options: GuardTransportOptions = {},
+): T {
+  const { destination, sendTimeoutMs, maxWaiting = DEFAULT_MAX_WAITING, ...openOptions } = options;
+  if (sendTimeoutMs !== undefined) duration("sendTimeoutMs", sendTimeoutMs);
+  integer("maxWaiting", maxWaiting, 0);
+  const session = guard.open(openOptions);
+  const guarded = new GuardedTransport(transport, session, {
+    destination,
+    sendTimeoutMs,
+    maxWaiting,
+  });
+  return overlay(transport, guarded.facade());
+}
+
+/** `target` with the properties of `facade` in front; methods of `target` keep it as their `this`. */
+function overlay<T extends object>(target: T, facade: object): T {
+  const methods = new Map<PropertyKey, unknown>();
+  return new Proxy(target, {
+    get: (_, property) => {
+      if (property in facade) return Reflect.get(facade, property);
+      const value: unknown = Reflect.get(target, property, target);
+      if (typeof value !== "function" || property === "constructor") return value;
+      if (!methods.has(property)) methods.set(property, value.bind(target));
+      return methods.get(property);
+    },
+    set: (_, property, value) => {
+      methods.delete(property);
+      return property in facade
+        ? Reflect.set(facade, property, value)
+        : Reflect.set(target, property, value, target);
+    },
+  });
+}

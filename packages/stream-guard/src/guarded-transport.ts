@@ -1,0 +1,168 @@
+import type { ServerResponse } from "node:http";
+import { MemoryLimitError } from "./errors.ts";
+import { endedRequest, isRequest, isResponse, tooLargeResponse } from "./json-rpc.ts";
+import type { JsonRpcMessage } from "./json-rpc.ts";
+import { Outbox } from "./outbox.ts";
+import type { OutboxOptions } from "./outbox.ts";
+import { ResponseMeter } from "./response-meter.ts";
+import type { StreamingSession } from "./streaming-session.ts";
+
+/** The part of an MCP transport that is looked at; everything else is passed through. */
+export interface TransportLike {
+  send(message: never, options?: never): Promise<void>;
+  close(): Promise<void>;
+  onclose?: (() => void) | undefined;
+  onerror?: ((error: Error) => void) | undefined;
+  onmessage?: ((message: never, extra?: never) => void) | undefined;
+}
+
+type OnMessage = (message: JsonRpcMessage, extra?: unknown) => void;
+type HandleRequest = (request: unknown, response: unknown, ...rest: unknown[]) => unknown;
+
+/** Ties a transport to a session: what it sends is charged, and the end of one is the end of the other. */
+export class GuardedTransport {
+  readonly #transport: TransportLike;
+  readonly #session: StreamingSession;
+  readonly #outbox: Outbox;
+  readonly #responses = new Set<ServerResponse>();
+  readonly #requests = new Map<unknown, Disposable>();
+  #onclose: TransportLike["onclose"];
+  #onmessage: OnMessage | undefined;
+  #transportClosed = false;
+
+  constructor(
+    transport: TransportLike,
+    session: StreamingSession,
+    options: Omit<OutboxOptions, "responses">,
+  ) {
+    this.#transport = transport;
+    this.#session = session;
+    this.#outbox = new Outbox(session, { ...options, responses: this.#responses });
+    this.#onclose = transport.onclose;
+    this.#onmessage = transport.onmessage as OnMessage | undefined;
+    Object.assign(transport, { onclose: this.#handleClose, onmessage: this.#handleMessage });
+    session.signal.addEventListener("abort", this.#handleSessionClose, { once: true });
+  }
+
+  /** The properties that stand in front of the transport's own. */
+  facade(): object {
+    const descriptors: PropertyDescriptorMap = {
+      send: { value: (message: JsonRpcMessage, options?: unknown) => this.#send(message, options) },
+      onclose: {
+        get: () => this.#onclose,
+        set: (handler: TransportLike["onclose"]) => {
+          this.#onclose = handler;
+        },
+      },
+      onmessage: {
+        get: () => this.#onmessage,
+        set: (handler: OnMessage | undefined) => {
+          this.#onmessage = handler;
+        },
+      },
+    };
+    if (handleRequestOf(this.#transport) !== undefined)
+      descriptors["handleRequest"] = { value: this.#handleRequest };
+    return Object.create(null, descriptors) as object;
+  }
+
+  async #send(message: JsonRpcMessage, options: unknown): Promise<void> {
+    const bytes = this.#outbox.cost(message);
+    try {
+      if (bytes <= this.#session.maxMemoryBytes) await this.#post(message, bytes, options);
+      else await this.#refuse(message, bytes, options);
+    } finally {
+      this.#endRequest(endedRequest(message));
+    }
+  }
+
+  async #post(message: JsonRpcMessage, bytes: number, options: unknown): Promise<void> {
+    try {
+      await this.#outbox.post(bytes, () =>
+        this.#transport.send(message as never, options as never),
+      );
+    } catch (error) {
+      if (error instanceof MemoryLimitError) await this.#session.close("limit");
+      throw error;
+    }
+  }
+
+  /** A message that can never fit: the session lives on, and a request is answered with an error. */
+  async #refuse(message: JsonRpcMessage, bytes: number, options: unknown): Promise<void> {
+    try {
+      this.#session.reserve(bytes);
+    } catch (error) {
+      if (!(error instanceof MemoryLimitError) || !isResponse(message)) throw error;
+      const refusal = tooLargeResponse(message, error);
+      await this.#post(refusal, this.#outbox.cost(refusal), options);
+    }
+  }
+
+  readonly #handleRequest: HandleRequest = (request, response, ...rest) => {
+    if (isNodeResponse(response) && !this.#session.closed) this.#meter(response);
+    return handleRequestOf(this.#transport)?.(request, response, ...rest);
+  };
+
+  #meter(response: ServerResponse): void {
+    this.#responses.add(response);
+    this.#session.touch();
+    const meter = new ResponseMeter(response, this.#session, {
+      inTransit: this.#outbox.inTransit,
+      absorb: true,
+      onClose: () => {
+        this.#responses.delete(response);
+        this.#closeWhenQuiet();
+      },
+    });
+    meter.attach();
+  }
+
+  readonly #handleMessage = (message: JsonRpcMessage, extra?: unknown): void => {
+    if (this.#session.closed) return;
+    this.#session.touch();
+    this.#endRequest(isRequest(message) ? message.id : endedRequest(message));
+    if (isRequest(message)) this.#requests.set(message.id, this.#session.begin());
+    this.#onmessage?.(message, extra);
+  };
+
+  #endRequest(id: unknown): void {
+    this.#requests.get(id)?.[Symbol.dispose]();
+    this.#requests.delete(id);
+  }
+
+  readonly #handleClose = (): void => {
+    this.#transportClosed = true;
+    this.#closeWhenQuiet();
+    this.#onclose?.();
+  };
+
+  /** A closed transport's responses may still hold bytes; the session lasts until they are gone. */
+  #closeWhenQuiet(): void {
+    if (this.#transportClosed && this.#responses.size === 0) void this.#session.close();
+  }
+
+  readonly #handleSessionClose = (): void => {
+    this.#requests.clear();
+    if (this.#transportClosed) return;
+    this.#transport.onerror?.(this.#session.signal.reason as Error);
+    void this.#closeTransport();
+  };
+
+  async #closeTransport(): Promise<void> {
+    try {
+      await this.#transport.close();
+    } catch (error) {
+      this.#transport.onerror?.(error as Error);
+    }
+  }
+}
+
+function isNodeResponse(response: unknown): response is ServerResponse {
+  const candidate = response as Partial<ServerResponse> | null | undefined;
+  return typeof candidate?.write === "function" && typeof candidate.writableLength === "number";
+}
+
+function handleRequestOf(transport: TransportLike): HandleRequest | undefined {
+  const { handleRequest } = transport as { handleRequest?: HandleRequest };
+  return typeof handleRequest === "function" ? handleRequest.bind(transport) : undefined;
+}

@@ -1,0 +1,66 @@
+export {
+  AcquireTimeoutError,
+  AdmissionError,
+  DestinationClosedError,
+  DrainTimeoutError,
+  InvalidArgumentError,
+  MemoryLimitError,
+  OverReleaseError,
+  PoolClosedError,
+  QueueFullError,
+  SessionClosedError,
+  StreamGuardError,
+} from "./errors.ts";
+export { memoryLimitBytes } from "./memory-limits.ts";
+export { MemoryMonitor } from "./memory-monitor.ts";
+export { ResourcePool } from "./resource-pool.ts";
+export { StreamGuard } from "./stream-guard.ts";
+
+export type { Chunk } from "./chunk-size.ts";
+export type { AdmissionReason, LimitScope, MemoryLimitDetails } from "./errors.ts";
+export type {
+  CloseEvent,
+  EvictEvent,
+  LevelEvent,
+  LimitEvent,
+  OpenEvent,
+  RejectEvent,
+  SoftLimitEvent,
+  StreamGuardEvents,
+  WaitEvent,
+} from "./guard-events.ts";
+export type { StreamGuardStats } from "./guard-counts.ts";
+export type { LevelThresholds, MemoryLevel } from "./level.ts";
+export type { ReadTextFile } from "./memory-limits.ts";
+export type {
+  HookErrorEvent,
+  HookLevel,
+  MemoryHook,
+  MemoryMonitorEvents,
+  MemoryMonitorOptions,
+  MonitorLevelEvent,
+} from "./memory-monitor.ts";
+export type {
+  HistogramFamily,
+  MetricFamily,
+  MetricSample,
+  ScalarFamily,
+} from "./metric-families.ts";
+export type { MemoryMonitorStats, MemorySample } from "./monitor-families.ts";
+export type { OpenOptions, StreamGuardOptions } from "./options.ts";
+export type { Permit } from "./permit.ts";
+export type { PipedBatches } from "./pipe.ts";
+export type {
+  AcquireEvent,
+  LongHoldEvent,
+  PoolRejectEvent,
+  PoolRejectReason,
+  ReleaseEvent,
+  ResourcePoolEvents,
+} from "./pool-events.ts";
+export type { ResourcePoolStats } from "./pool-families.ts";
+export type { AcquireOptions, Priority, ResourcePoolOptions } from "./pool-options.ts";
+export type { Schedule } from "./schedule.ts";
+export type { Source } from "./source-reader.ts";
+export type { ReserveOptions, StreamingSession } from "./streaming-session.ts";
+export type { WriteToOptions, WriteToResult } from "./write-to.ts";

@@ -1,0 +1,35 @@
+import type { MemoryLimitError } from "./errors.ts";
+
+/** What is looked at in a JSON-RPC message. */
+export interface JsonRpcMessage {
+  readonly id?: string | number | null;
+  readonly method?: string;
+  readonly params?: { readonly requestId?: string | number };
+}
+
+const INTERNAL_ERROR = -32_603;
+
+export function isResponse(message: JsonRpcMessage): boolean {
+  return message.method === undefined && message.id !== undefined;
+}
+
+export function isRequest(message: JsonRpcMessage): boolean {
+  return message.method !== undefined && message.id !== undefined;
+}
+
+/** The request that `message` ends, if it ends one. */
+export function endedRequest(message: JsonRpcMessage): string | number | null | undefined {
+  if (isResponse(message)) return message.id;
+  return message.method === "notifications/cancelled" ? message.params?.requestId : undefined;
+}
+
+/** What to answer instead of a response that is larger than its session may ever hold. */
+export function tooLargeResponse(message: JsonRpcMessage, error: MemoryLimitError): JsonRpcMessage {
+  const { code, requestedBytes, limitBytes } = error;
+  const detail = `the response takes ${requestedBytes} bytes, the session may hold ${limitBytes}; ask for less at once`;
+  return {
+    jsonrpc: "2.0",
+    id: message.id,
+    error: { code: INTERNAL_ERROR, message: detail, data: { code, requestedBytes, limitBytes } },
+  } as JsonRpcMessage;
+}

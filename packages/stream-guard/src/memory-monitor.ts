@@ -1,0 +1,187 @@
+import { totalmem } from "node:os";
+import { EventEmitter } from "eventemitter3";
+import { InvalidArgumentError } from "./errors.ts";
+import { LevelGauge, MEMORY_LEVELS, rank, resolveLevels } from "./level.ts";
+import type { LevelThresholds, MemoryLevel } from "./level.ts";
+import { containerLimitBytes, heapLimitBytes } from "./memory-limits.ts";
+import type { MetricFamily } from "./metric-families.ts";
+import { monitorFamilies } from "./monitor-families.ts";
+import type { MemoryMonitorStats, MemorySample } from "./monitor-families.ts";
+import { bytes, duration, fn } from "./options.ts";
+import { safely } from "./safe-emit.ts";
+import { monotonicNow, unrefSchedule } from "./schedule.ts";
+import type { Schedule } from "./schedule.ts";
+
+export interface MemoryMonitorOptions {
+  /** One limit for heap and RSS. By default the heap is held against V8's limit, RSS against the container's (or the machine's). */
+  readonly limitBytes?: number;
+  readonly levels?: Partial<LevelThresholds>;
+  readonly sample?: () => MemorySample;
+  readonly intervalMs?: number;
+  readonly now?: () => number;
+  readonly schedule?: Schedule;
+}
+
+export interface MonitorLevelEvent extends MemorySample {
+  readonly level: MemoryLevel;
+  readonly previous: MemoryLevel;
+  readonly ratio: number;
+}
+
+export interface HookErrorEvent {
+  readonly level: MemoryLevel;
+  readonly error: unknown;
+}
+
+export interface MemoryMonitorEvents {
+  level: [MonitorLevelEvent];
+  hookError: [HookErrorEvent];
+}
+
+/** Frees memory: shrinks a cache, drops a pool's spare connections. */
+export type MemoryHook = (event: MonitorLevelEvent) => void | Promise<void>;
+export type HookLevel = Exclude<MemoryLevel, "normal">;
+
+interface Hook {
+  readonly level: HookLevel;
+  readonly run: MemoryHook;
+  running: boolean;
+}
+
+const DEFAULT_INTERVAL_MS = 1000;
+
+/** Follows the memory of the process and runs cleanup hooks as it gets short. */
+export class MemoryMonitor extends EventEmitter<MemoryMonitorEvents> {
+  readonly #heapLimitBytes: number;
+  readonly #rssLimitBytes: number;
+  readonly #gauge: LevelGauge;
+  readonly #sample: () => MemorySample;
+  readonly #intervalMs: number;
+  readonly #now: () => number;
+  readonly #schedule: Schedule;
+  readonly #hooks = new Set<Hook>();
+  #last: MemorySample = { heapUsedBytes: 0, rssBytes: 0 };
+  #checks = 0;
+  #checkedAt: number | undefined;
+  #hooksRun = 0;
+  #hookErrors = 0;
+  #cancel: (() => void) | undefined;
+
+  /** @throws InvalidArgumentError */
+  constructor(options: MemoryMonitorOptions = {}) {
+    super();
+    const { limitBytes } = options;
+    if (limitBytes !== undefined) bytes("limitBytes", limitBytes, 1);
+    this.#heapLimitBytes = limitBytes ?? heapLimitBytes();
+    this.#rssLimitBytes = limitBytes ?? containerLimitBytes() ?? totalmem();
+    this.#gauge = new LevelGauge(resolveLevels(options.levels));
+    this.#sample = fn("sample", options.sample ?? sampleProcess);
+    this.#intervalMs = duration("intervalMs", options.intervalMs ?? DEFAULT_INTERVAL_MS);
+    this.#now = fn("now", options.now ?? monotonicNow);
+    this.#schedule = fn("schedule", options.schedule ?? unrefSchedule);
+  }
+
+  get level(): MemoryLevel {
+    return this.#gauge.level;
+  }
+
+  /**
+   * Runs `hook` whenever the level rises to `level` or beyond, and never twice at once. What it throws
+   * is reported as `hookError`. Returns a function that takes the hook away again.
+   */
+  addHook(level: HookLevel, hook: MemoryHook): () => void {
+    if (!MEMORY_LEVELS.includes(level) || rank(level) === 0)
+      throw new InvalidArgumentError("level", "elevated, high or critical", level);
+    const entry: Hook = { level, run: fn("hook", hook), running: false };
+    this.#hooks.add(entry);
+    return () => {
+      this.#hooks.delete(entry);
+    };
+  }
+
+  /** Takes a sample now. */
+  check(): MemoryLevel {
+    this.#last = this.#sample();
+    this.#checks += 1;
+    this.#checkedAt = this.#now();
+    const ratio = this.#ratio();
+    const previous = this.#gauge.update(ratio);
+    if (previous !== undefined) {
+      const { level } = this;
+      this.#onLevel({ level, previous, ratio, ...this.#last });
+    }
+    return this.level;
+  }
+
+  /** Takes a sample now and every `intervalMs`, without keeping the process alive. */
+  start(): this {
+    if (this.#cancel === undefined) this.#tick();
+    return this;
+  }
+
+  stop(): void {
+    this.#cancel?.();
+    this.#cancel = undefined;
+  }
+
+  [Symbol.dispose](): void {
+    this.stop();
+  }
+
+  stats(): MemoryMonitorStats {
+    return {
+      ...this.#last,
+      level: this.level,
+      ratio: this.#ratio(),
+      heapLimitBytes: this.#heapLimitBytes,
+      rssLimitBytes: this.#rssLimitBytes,
+      checks: this.#checks,
+      checkedAt: this.#checkedAt,
+      hooksRun: this.#hooksRun,
+      hookErrors: this.#hookErrors,
+    };
+  }
+
+  metricFamilies(): readonly MetricFamily[] {
+    return monitorFamilies(() => this.stats());
+  }
+
+  #tick(): void {
+    this.#cancel = this.#schedule(() => {
+      this.#tick();
+    }, this.#intervalMs);
+    this.check();
+  }
+
+  #ratio(): number {
+    const { heapUsedBytes, rssBytes } = this.#last;
+    return Math.max(heapUsedBytes / this.#heapLimitBytes, rssBytes / this.#rssLimitBytes);
+  }
+
+  #onLevel(event: MonitorLevelEvent): void {
+    safely(() => this.emit("level", event));
+    for (const hook of this.#hooks) {
+      const entered =
+        rank(event.previous) < rank(hook.level) && rank(event.level) >= rank(hook.level);
+      if (entered && !hook.running) void this.#run(hook, event);
+    }
+  }
+
+  async #run(hook: Hook, event: MonitorLevelEvent): Promise<void> {
+    hook.running = true;
+    this.#hooksRun += 1;
+    try {
+      await hook.run(event);
+    } catch (error) {
+      this.#hookErrors += 1;
+      safely(() => this.emit("hookError", { level: hook.level, error }));
+    } finally {
+      hook.running = false;
+    }
+  }
+}
+
+function sampleProcess(): MemorySample {
+  const { heapUsed, rss } = process.memoryUsage();
+  return { heapUsedBytes: heapUsed, rssBytes: rss };
+}

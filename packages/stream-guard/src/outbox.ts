@@ -1,0 +1,104 @@
+import type { Writable } from "node:stream";
+import { QueueFullError } from "./errors.ts";
+import { InTransit } from "./in-transit.ts";
+import type { StreamingSession } from "./streaming-session.ts";
+
+/** Room for what a transport adds around a message: SSE fields, an event id, chunked framing. */
+const FRAME_BYTES = 256;
+/** After this long an adapter that was about to send its headers has begun to read its stream. */
+const ADAPTER_START_MS = 20;
+
+export interface OutboxOptions {
+  readonly destination: Writable | undefined;
+  readonly sendTimeoutMs: number | undefined;
+  readonly maxWaiting: number;
+  /** Responses through which the transport writes, as far as they can be seen. */
+  readonly responses: ReadonlySet<{ readonly headersSent: boolean }>;
+}
+
+/** Sends messages in order, each within the session's memory: one that finds no room waits for it. */
+export class Outbox {
+  readonly inTransit: InTransit;
+  readonly #session: StreamingSession;
+  readonly #options: OutboxOptions;
+  #waiting = 0;
+  #waitingBytes = 0;
+  #tail: Promise<unknown> = Promise.resolve();
+  /** Sent messages that leave with the destination's next drain. */
+  readonly #undrained: (() => void)[] = [];
+
+  constructor(session: StreamingSession, options: OutboxOptions) {
+    this.#session = session;
+    this.#options = options;
+    this.inTransit = new InTransit(session);
+  }
+
+  /** Bytes that sending `message` takes. */
+  cost(message: unknown): number {
+    return Buffer.byteLength(JSON.stringify(message)) + FRAME_BYTES;
+  }
+
+  /**
+   * Calls `send` once there is room for `bytes`, and charges them until they have left.
+   *
+   * @throws MemoryLimitError, QueueFullError, SessionClosedError, or what `send` throws
+   */
+  async post(bytes: number, send: () => Promise<void>): Promise<void> {
+    if (this.#waiting === 0 && this.#session.tryReserve(bytes)) return this.#dispatch(bytes, send);
+    const { maxWaiting } = this.#options;
+    const waitingBytes = this.#waitingBytes + bytes;
+    if (this.#waiting >= maxWaiting || waitingBytes > this.#session.maxMemoryBytes)
+      throw new QueueFullError(`messages of session ${this.#session.id}`, this.#waiting);
+    const turn = this.#tail.then(() => this.#dispatchLater(bytes, send));
+    this.#waiting += 1;
+    this.#waitingBytes = waitingBytes;
+    this.#tail = turn.catch(() => {});
+    const { sent } = await turn;
+    await sent;
+  }
+
+  /** Ends with the sending begun, not done: the next in line must not wait for it. */
+  async #dispatchLater(
+    bytes: number,
+    send: () => Promise<void>,
+  ): Promise<{ readonly sent: Promise<void> }> {
+    const { sendTimeoutMs } = this.#options;
+    try {
+      const options = sendTimeoutMs === undefined ? {} : { timeoutMs: sendTimeoutMs };
+      await this.#session.reserveWhenAvailable(bytes, options);
+    } finally {
+      this.#waiting -= 1;
+      this.#waitingBytes -= bytes;
+    }
+    return { sent: this.#dispatch(bytes, send) };
+  }
+
+  async #dispatch(bytes: number, send: () => Promise<void>): Promise<void> {
+    const leave = this.inTransit.add(bytes);
+    try {
+      await send();
+    } finally {
+      this.#whenLeft(leave);
+    }
+  }
+
+  /** Calls `leave` when what was sent is flushed, or has reached a response, which then charges it. */
+  #whenLeft(leave: () => void): void {
+    const { destination, responses } = this.#options;
+    if (destination?.writableNeedDrain === true && !destination.destroyed)
+      this.#whenDrained(destination, leave);
+    else if (responses.size === 0) leave();
+    else if ([...responses].every(({ headersSent }) => headersSent)) setImmediate(leave).unref();
+    else setTimeout(leave, ADAPTER_START_MS).unref();
+  }
+
+  #whenDrained(destination: Writable, leave: () => void): void {
+    this.#undrained.push(leave);
+    if (this.#undrained.length > 1) return;
+    const flush = (): void => {
+      destination.off("drain", flush).off("close", flush);
+      for (const leaveNow of this.#undrained.splice(0)) leaveNow();
+    };
+    destination.on("drain", flush).on("close", flush);
+  }
+}

@@ -1,0 +1,117 @@
+import type { Writable } from "node:stream";
+import { PinnedBuffers } from "./chunk-size.ts";
+import type { Chunk } from "./chunk-size.ts";
+import { DestinationClosedError, DrainTimeoutError } from "./errors.ts";
+import type { Schedule } from "./schedule.ts";
+import type { StreamingSession } from "./streaming-session.ts";
+
+export interface SinkOptions {
+  readonly drainTimeoutMs: number;
+  readonly schedule: Schedule;
+  readonly onFailure: (reason: unknown) => void;
+}
+
+/** A writable whose buffer is charged to a session: each chunk until the writable has handed it on. */
+export class Sink {
+  bytes = 0;
+  chunks = 0;
+  readonly #session: StreamingSession;
+  readonly #writable: Writable;
+  readonly #options: SinkOptions;
+  readonly #pinned = new PinnedBuffers();
+  #outstanding = 0;
+  #failure: { readonly reason: unknown } | undefined;
+  #waiting:
+    | { readonly done: () => boolean; readonly deferred: PromiseWithResolvers<void> }
+    | undefined;
+  #cancelTimeout: () => void = () => {};
+
+  constructor(session: StreamingSession, writable: Writable, options: SinkOptions) {
+    this.#session = session;
+    this.#writable = writable;
+    this.#options = options;
+    writable.on("drain", this.#onProgress);
+    writable.on("finish", this.#onProgress);
+    writable.on("error", this.#onError);
+    writable.on("close", this.#onClose);
+    if (writable.destroyed || writable.writableEnded) this.#onClose();
+  }
+
+  /** Resolves when the writable is ready for more. */
+  async write(chunk: Chunk): Promise<void> {
+    const cost = this.#pinned.cost(chunk);
+    if (!this.#session.tryReserve(cost)) await this.#session.reserveWhenAvailable(cost);
+    if (this.#failure !== undefined) throw this.#failure.reason;
+    const free = this.#pinned.hold(chunk);
+    this.#outstanding += 1;
+    const ready = this.#writable.write(chunk, () => {
+      this.#outstanding -= 1;
+      this.#session.release(free());
+      this.#onProgress();
+    });
+    this.bytes += Buffer.byteLength(chunk);
+    this.chunks += 1;
+    if (!ready) await this.#until(() => !this.#writable.writableNeedDrain);
+  }
+
+  /** Resolves when everything written, and the end, has been handed on. */
+  async finish(end: boolean): Promise<void> {
+    if (end) this.#writable.end();
+    await this.#until(() => this.#outstanding === 0 && (!end || this.#writable.writableFinished));
+  }
+
+  /** Destroys the writable, and with it what it still buffers. Only the first reason counts. */
+  fail(reason: unknown): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = { reason };
+    this.#settle()?.reject(reason);
+    this.#options.onFailure(reason);
+    this.#writable.destroy();
+  }
+
+  detach(): void {
+    this.#writable.off("drain", this.#onProgress);
+    this.#writable.off("finish", this.#onProgress);
+    this.#writable.off("close", this.#onClose);
+    if (this.#failure === undefined) this.#writable.off("error", this.#onError);
+  }
+
+  #until(done: () => boolean): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure.reason);
+    if (done()) return Promise.resolve();
+    const deferred = Promise.withResolvers<void>();
+    this.#waiting = { done, deferred };
+    this.#armTimeout();
+    return deferred.promise;
+  }
+
+  #armTimeout(): void {
+    const { drainTimeoutMs, schedule } = this.#options;
+    this.#cancelTimeout();
+    this.#cancelTimeout = schedule(() => {
+      this.fail(new DrainTimeoutError(drainTimeoutMs));
+    }, drainTimeoutMs);
+  }
+
+  #settle(): PromiseWithResolvers<void> | undefined {
+    const deferred = this.#waiting?.deferred;
+    this.#waiting = undefined;
+    this.#cancelTimeout();
+    return deferred;
+  }
+
+  readonly #onProgress = (): void => {
+    if (this.#waiting === undefined) return;
+    if (this.#waiting.done()) this.#settle()?.resolve();
+    else this.#armTimeout();
+  };
+
+  readonly #onError = (cause: Error): void => {
+    this.fail(new DestinationClosedError({ cause }));
+  };
+
+  readonly #onClose = (): void => {
+    const finished = this.#writable.writableFinished && this.#outstanding === 0;
+    if (!finished || this.#waiting === undefined) this.fail(new DestinationClosedError());
+  };
+}

@@ -1,0 +1,241 @@
+import { randomUUID } from "node:crypto";
+import { EventEmitter } from "eventemitter3";
+import { AdmissionError, InvalidArgumentError } from "./errors.ts";
+import type { AdmissionReason, MemoryLimitError } from "./errors.ts";
+import { GuardCounts } from "./guard-counts.ts";
+import type { StreamGuardStats } from "./guard-counts.ts";
+import type { StreamGuardEvents } from "./guard-events.ts";
+import { guardFamilies } from "./guard-families.ts";
+import { Ledger } from "./ledger.ts";
+import { DEFAULT_LEVELS, LevelGauge } from "./level.ts";
+import type { MemoryLevel } from "./level.ts";
+import type { MetricFamily } from "./metric-families.ts";
+import { resolveGuardOptions, resolveOpenOptions } from "./options.ts";
+import type { OpenOptions, ResolvedGuardOptions, StreamGuardOptions } from "./options.ts";
+import { ReserveQueue } from "./reserve-queue.ts";
+import { safely } from "./safe-emit.ts";
+import { SessionRegistry } from "./session-registry.ts";
+import { StreamingSession } from "./streaming-session.ts";
+import type { SessionHost } from "./streaming-session.ts";
+
+/** Use of the total from which only sessions that already hold memory may take more. */
+const HEADROOM_RATIO = 0.95;
+
+/**
+ * The memory budget that all streams of a process share, and the sessions that share it. As the
+ * total fills: at 80 % new sessions are refused, at 90 % idle ones are closed, at 95 % sessions that
+ * hold nothing are refused memory, at 100 % every reservation is.
+ */
+export class StreamGuard extends EventEmitter<StreamGuardEvents> {
+  readonly #options: ResolvedGuardOptions;
+  readonly #ledger: Ledger;
+  readonly #queue: ReserveQueue;
+  readonly #sessions = new SessionRegistry();
+  readonly #counts = new GuardCounts();
+  readonly #gauge = new LevelGauge(DEFAULT_LEVELS);
+  readonly #host: SessionHost;
+  #cancelSweep: (() => void) | undefined;
+  #nothingIdleUntil = Number.NEGATIVE_INFINITY;
+  #closed = false;
+
+  /** @throws InvalidArgumentError */
+  constructor(options: StreamGuardOptions = {}) {
+    super();
+    this.#options = resolveGuardOptions(options);
+    this.#ledger = new Ledger(this.#options.maxMemoryBytes);
+    this.#queue = new ReserveQueue(this.#options.maxWaiting, this.#options.schedule);
+    this.#host = this.#createHost();
+  }
+
+  get level(): MemoryLevel {
+    return this.#gauge.level;
+  }
+
+  /**
+   * Admits a session.
+   *
+   * @throws AdmissionError when the guard is full, at 80 % of its memory or closed, or its monitor is critical
+   * @throws InvalidArgumentError for a wrong option or an `id` that is already open
+   */
+  open(options: OpenOptions = {}): StreamingSession {
+    const { maxMemoryBytes, idleTimeoutMs } = resolveOpenOptions(options, this.#options);
+    const { id = randomUUID(), principal, signal } = options;
+    if (this.#sessions.has(id)) throw new InvalidArgumentError("id", "an id that is not open", id);
+    signal?.throwIfAborted();
+    this.#admit(principal);
+    const session = new StreamingSession(this.#host, {
+      id,
+      principal,
+      maxMemoryBytes,
+      idleTimeoutMs,
+      signal,
+    });
+    this.#sessions.add(session);
+    this.#counts.opened += 1;
+    this.#armSweep();
+    safely(() => this.emit("open", { session }));
+    return session;
+  }
+
+  /** The sessions open now. */
+  sessions(): readonly StreamingSession[] {
+    return [...this.#sessions];
+  }
+
+  /** Closes what has been idle or open for too long. Runs by itself every `sweepIntervalMs`. */
+  sweep(): void {
+    const now = this.#options.now();
+    for (const session of this.sessions()) {
+      const idleMs = session.idleForMs(now);
+      if (session.operations > 0) continue;
+      if (idleMs >= session.idleTimeoutMs) void session.close("idle");
+      else if (now - session.startTime >= this.#options.maxAgeMs) void session.close("maxAge");
+    }
+    this.#nothingIdleUntil = now;
+    if (this.level === "critical") this.#evictIdle(0);
+  }
+
+  stats(): StreamGuardStats {
+    return {
+      level: this.level,
+      usedBytes: this.#ledger.usedBytes,
+      limitBytes: this.#ledger.limitBytes,
+      peakBytes: this.#ledger.peakBytes,
+      sessions: this.#sessions.size,
+      maxSessions: this.#options.maxSessions,
+      waiting: this.#queue.size,
+      opened: this.#counts.opened,
+      closed: { ...this.#counts.closed },
+      rejected: { ...this.#counts.rejected },
+      limited: { ...this.#counts.limited },
+      softLimits: this.#counts.softLimits,
+    };
+  }
+
+  metricFamilies(): readonly MetricFamily[] {
+    return guardFamilies(() => this.stats());
+  }
+
+  /** Closes every session and admits no more. Idempotent. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#cancelSweep?.();
+    this.#cancelSweep = undefined;
+    await Promise.all(this.sessions().map((session) => session.close("guard")));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #createHost(): SessionHost {
+    const { reserveTimeoutMs, retryAfterMs, now, schedule } = this.#options;
+    return {
+      bank: {
+        ledger: this.#ledger,
+        queue: this.#queue,
+        headroomAtBytes: this.#options.maxMemoryBytes * HEADROOM_RATIO,
+        retryAfterMs,
+        moved: () => {
+          this.#followLevel();
+        },
+        limit: (error) => {
+          this.#onLimit(error);
+        },
+      },
+      reserveTimeoutMs,
+      now,
+      schedule,
+      relieve: (asking, bytes) => this.#evictIdle(bytes, asking),
+      softLimit: (session) => {
+        this.#onSoftLimit(session);
+      },
+      waited: (session, startedAt) => {
+        if (this.listenerCount("wait") === 0) return;
+        safely(() => this.emit("wait", { session, waitMs: now() - startedAt }));
+      },
+      closed: (session) => {
+        this.#onClosed(session);
+      },
+    };
+  }
+
+  #admit(principal: string | undefined): void {
+    const { maxSessions, maxSessionsPerPrincipal, monitor } = this.#options;
+    if (this.#closed) this.#reject("closed", "the guard is closed", principal);
+    if (monitor?.level === "critical")
+      this.#reject("pressure", "the process is critically short of memory", principal);
+    if (this.level === "high" || this.level === "critical")
+      this.#reject("memory", "80 % of the guard's memory is in use", principal);
+    if (this.#sessions.size >= maxSessions)
+      this.#reject("sessions", `${maxSessions} sessions are open`, principal);
+    if (principal !== undefined && this.#sessions.countOf(principal) >= maxSessionsPerPrincipal)
+      this.#reject(
+        "principal",
+        `${maxSessionsPerPrincipal} sessions of its principal are open`,
+        principal,
+      );
+  }
+
+  #reject(reason: AdmissionReason, detail: string, principal: string | undefined): never {
+    const error = new AdmissionError(reason, detail, this.#options.retryAfterMs);
+    this.#counts.rejected[reason] += 1;
+    safely(() => this.emit("reject", { error, reason, principal }));
+    throw error;
+  }
+
+  #followLevel(): void {
+    const { usedBytes, limitBytes } = this.#ledger;
+    const previous = this.#gauge.update(usedBytes / limitBytes);
+    if (previous === undefined) return;
+    const { level } = this;
+    safely(() => this.emit("level", { level, previous, usedBytes, limitBytes }));
+    if (level === "critical") this.#evictIdle(0);
+  }
+
+  /** Closes idle sessions, longest idle first, until the guard leaves `critical` and `bytes` fit. */
+  #evictIdle(bytes: number, asking?: StreamingSession): boolean {
+    const { now, evictAfterIdleMs, sweepIntervalMs } = this.#options;
+    const at = now();
+    if (at < this.#nothingIdleUntil) return false;
+    const idle = this.#sessions
+      .idleLongest(at, evictAfterIdleMs)
+      .filter((found) => found.session !== asking);
+    if (idle.length === 0) this.#nothingIdleUntil = at + sweepIntervalMs;
+    for (const { session, idleMs } of idle) {
+      if (this.level !== "critical" && this.#ledger.fits(bytes)) break;
+      const freedBytes = session.memoryUsageBytes;
+      void session.close("evicted");
+      safely(() => this.emit("evict", { session, idleMs, freedBytes }));
+    }
+    return idle.length > 0;
+  }
+
+  #onSoftLimit(session: StreamingSession): void {
+    const { memoryUsageBytes: usedBytes, maxMemoryBytes: limitBytes } = session;
+    this.#counts.softLimits += 1;
+    safely(() => this.emit("softLimit", { session, usedBytes, limitBytes }));
+  }
+
+  #onLimit(error: MemoryLimitError): void {
+    this.#counts.limited[error.scope] += 1;
+    safely(() => this.emit("limit", { error }));
+  }
+
+  #onClosed(session: StreamingSession): void {
+    const { closeReason: reason = "closed", peakBytes, startTime } = session;
+    this.#sessions.delete(session);
+    this.#counts.countClose(reason);
+    if (this.listenerCount("close") === 0) return;
+    const durationMs = this.#options.now() - startTime;
+    safely(() => this.emit("close", { session, reason, durationMs, peakBytes }));
+  }
+
+  #armSweep(): void {
+    this.#cancelSweep ??= this.#options.schedule(() => {
+      this.#cancelSweep = undefined;
+      this.sweep();
+      if (this.#sessions.size > 0) this.#armSweep();
+    }, this.#options.sweepIntervalMs);
+  }
+}

@@ -1,0 +1,266 @@
+import type { Writable } from "node:stream";
+import { Account } from "./account.ts";
+import type { Bank } from "./account.ts";
+import { SessionClosedError } from "./errors.ts";
+import { bytes as checkBytes, duration } from "./options.ts";
+import { PipedBatches } from "./pipe.ts";
+import type { Refusal } from "./reserve-queue.ts";
+import { safely } from "./safe-emit.ts";
+import type { Schedule } from "./schedule.ts";
+import type { Source } from "./source-reader.ts";
+import { writeTo } from "./write-to.ts";
+import type { WriteToOptions, WriteToResult } from "./write-to.ts";
+
+/** What a session needs from its guard. */
+export interface SessionHost {
+  readonly bank: Bank;
+  readonly reserveTimeoutMs: number;
+  readonly now: () => number;
+  readonly schedule: Schedule;
+  /** Tries to make room for `bytes` by closing idle sessions other than `asking`; false when there are none. */
+  relieve(asking: StreamingSession, bytes: number): boolean;
+  softLimit(session: StreamingSession): void;
+  waited(session: StreamingSession, startedAt: number): void;
+  closed(session: StreamingSession): void;
+}
+
+export interface SessionOptions {
+  readonly id: string;
+  readonly principal: string | undefined;
+  readonly maxMemoryBytes: number;
+  readonly idleTimeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface ReserveOptions {
+  readonly timeoutMs?: number;
+  readonly signal?: AbortSignal;
+}
+
+/** One stream's, or one client's, share of the guard's memory. Made by `StreamGuard.open`. */
+export class StreamingSession {
+  readonly id: string;
+  readonly principal: string | undefined;
+  /** Milliseconds since the epoch. */
+  readonly startTime: number;
+  readonly idleTimeoutMs: number;
+  readonly #host: SessionHost;
+  readonly #account: Account;
+  readonly #closeListeners = new Set<() => void>();
+  #controller: AbortController | undefined;
+  readonly #unfollow: () => void;
+  #closeReason: string | undefined;
+  #lastActive: number;
+
+  constructor(host: SessionHost, options: SessionOptions) {
+    this.id = options.id;
+    this.principal = options.principal;
+    this.idleTimeoutMs = options.idleTimeoutMs;
+    this.startTime = host.now();
+    this.#lastActive = this.startTime;
+    this.#host = host;
+    this.#account = new Account(host.bank, options.id, options.maxMemoryBytes, () => {
+      host.softLimit(this);
+    });
+    this.#unfollow = follow(options.signal, () => void this.close("aborted"));
+  }
+
+  get memoryUsageBytes(): number {
+    return this.#account.usedBytes;
+  }
+
+  get maxMemoryBytes(): number {
+    return this.#account.limitBytes;
+  }
+
+  get peakBytes(): number {
+    return this.#account.peakBytes;
+  }
+
+  get closed(): boolean {
+    return this.#closeReason !== undefined;
+  }
+
+  get closeReason(): string | undefined {
+    return this.#closeReason;
+  }
+
+  /** Operations begun and not yet ended. */
+  get operations(): number {
+    return this.#account.operations;
+  }
+
+  /** Aborted when the session closes, with a SessionClosedError as its reason. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#closeReason !== undefined) this.#controller.abort(this.#closedError());
+    }
+    return this.#controller.signal;
+  }
+
+  /** Like the signal's `abort` event, at a fraction of its cost. Returns the function that stops listening. */
+  onClose(listener: () => void): () => void {
+    this.#closeListeners.add(listener);
+    return () => void this.#closeListeners.delete(listener);
+  }
+
+  /**
+   * Milliseconds since the last completed operation, reservation or release; 0 while an operation is
+   * under way. What happened is dated when this is asked (the guard asks at every sweep), so that a
+   * reservation reads no clock.
+   */
+  idleForMs(now: number = this.#host.now()): number {
+    if (this.#account.moved || this.#account.operations > 0) this.#lastActive = now;
+    this.#account.moved = false;
+    return Math.max(0, now - this.#lastActive);
+  }
+
+  /**
+   * Takes `bytes` before they are allocated.
+   *
+   * @throws MemoryLimitError when they do not fit; nothing is taken
+   * @throws SessionClosedError
+   */
+  reserve(bytes: number): void {
+    const refusal = this.#take(bytes);
+    if (refusal !== undefined) throw this.#account.exceeded(refusal, bytes);
+  }
+
+  /** Like `reserve`, but says false instead of throwing MemoryLimitError. */
+  tryReserve(bytes: number): boolean {
+    return this.#take(bytes) === undefined;
+  }
+
+  /**
+   * Waits until `bytes` fit: backpressure for a producer. First in, first out within the session; a
+   * direct `reserve` does not queue.
+   *
+   * @throws MemoryLimitError after `timeoutMs`, or at once when they can never fit
+   * @throws QueueFullError when too many already wait
+   * @throws SessionClosedError, or the signal's reason
+   */
+  async reserveWhenAvailable(bytes: number, options: ReserveOptions = {}): Promise<void> {
+    const { signal } = options;
+    const timeoutMs = duration("timeoutMs", options.timeoutMs ?? this.#host.reserveTimeoutMs);
+    checkBytes("bytes", bytes);
+    signal?.throwIfAborted();
+    this.#ensureOpen();
+    if (bytes > this.#account.limitBytes) throw this.#account.exceeded("session", bytes);
+    const { queue } = this.#host.bank;
+    if (!queue.mustWait(this.#account) && this.tryReserve(bytes)) return;
+    const startedAt = this.#host.now();
+    const operation = this.begin();
+    try {
+      await queue.wait(this.#account, { bytes, timeoutMs, signal });
+    } finally {
+      operation[Symbol.dispose]();
+      this.#host.waited(this, startedAt);
+    }
+  }
+
+  /**
+   * Gives back what was reserved. After the session closed this does nothing: closing gave everything back.
+   *
+   * @throws OverReleaseError when more is released than is held; nothing changes
+   */
+  release(bytes: number): void {
+    checkBytes("bytes", bytes);
+    if (this.#closeReason === undefined) this.#account.give(bytes);
+  }
+
+  /** @throws MemoryLimitError when the session has no room left */
+  checkMemoryLimit(): void {
+    this.#ensureOpen();
+    if (this.#account.refusal(1) === "session") throw this.#account.exceeded("session", 1);
+  }
+
+  /** Says that the session is in use. */
+  touch(): void {
+    this.#lastActive = this.#host.now();
+  }
+
+  /** Marks an operation as under way until it is disposed: cleanup leaves the session alone meanwhile. */
+  begin(): Disposable {
+    this.#ensureOpen();
+    this.#account.operations += 1;
+    let ended = false;
+    return {
+      [Symbol.dispose]: () => {
+        if (ended) return;
+        ended = true;
+        this.#account.operations -= 1;
+        this.#account.moved = true;
+      },
+    };
+  }
+
+  /**
+   * The source's chunks as bytes, each charged from its arrival until the consumer asks for the next.
+   * A chunk that finds no room waits for it (`reserveTimeoutMs`); a failure closes the session.
+   */
+  pipe(source: Source): PipedBatches {
+    this.#ensureOpen();
+    return new PipedBatches(this, this.#account, source);
+  }
+
+  /**
+   * Writes the source to `writable`, waiting for it to drain; each chunk is charged until the writable
+   * has handed it on. A failure destroys both ends and closes the session.
+   *
+   * @throws DrainTimeoutError when nothing is accepted for `drainTimeoutMs`
+   * @throws DestinationClosedError, MemoryLimitError, SessionClosedError, or the signal's reason
+   */
+  async writeTo(
+    writable: Writable,
+    source: Source,
+    options: WriteToOptions = {},
+  ): Promise<WriteToResult> {
+    this.#ensureOpen();
+    return writeTo(this, writable, source, options, this.#host.schedule);
+  }
+
+  /** Gives everything back, destroys sources under way and rejects what waits. Idempotent. */
+  async close(reason = "closed"): Promise<void> {
+    if (this.#closeReason !== undefined) return;
+    this.#closeReason = reason;
+    this.#unfollow();
+    this.#host.bank.queue.close(this.#account, () => this.#closedError());
+    this.#account.give(this.#account.usedBytes);
+    this.#controller?.abort(this.#closedError());
+    for (const listener of this.#closeListeners) safely(listener);
+    this.#closeListeners.clear();
+    this.#host.closed(this);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #take(bytes: number): Refusal | undefined {
+    checkBytes("bytes", bytes);
+    this.#ensureOpen();
+    let refusal = this.#account.refusal(bytes);
+    if (refusal !== undefined && refusal !== "session" && this.#host.relieve(this, bytes)) {
+      this.#ensureOpen();
+      refusal = this.#account.refusal(bytes);
+    }
+    if (refusal === undefined) this.#account.take(bytes);
+    return refusal;
+  }
+
+  #ensureOpen(): void {
+    if (this.#closeReason !== undefined) throw this.#closedError();
+  }
+
+  #closedError(): SessionClosedError {
+    return new SessionClosedError(this.id, this.#closeReason ?? "closed");
+  }
+}
+
+function follow(signal: AbortSignal | undefined, onAbort: () => void): () => void {
+  signal?.addEventListener("abort", onAbort, { once: true });
+  return () => {
+    signal?.removeEventListener("abort", onAbort);
+  };
+}
