@@ -1,0 +1,222 @@
+import type { BatchRecord } from "./controller.ts";
+import { BatchOverloadError, BatcherPausedError, BatcherOptionError } from "./errors.ts";
+import { Engine } from "./engine.ts";
+import type { AddOptions } from "./engine.ts";
+import type { BatcherEvents } from "./events.ts";
+import { Intake } from "./intake.ts";
+import { batcherFamilies } from "./metric-families.ts";
+import type { MetricFamily } from "./metric-families.ts";
+import {
+  checkFunction,
+  checkInteger,
+  checkNumber,
+  checkSignal,
+  resolveOptions,
+  tuneOptions,
+} from "./options.ts";
+import type { BatchProcessorOptions, TunableOptions } from "./options.ts";
+import { orderedStream } from "./ordered-stream.ts";
+import type { Processor } from "./processor.ts";
+import type { BatcherStats } from "./stats.ts";
+import { maxDelayMs } from "./timers.ts";
+
+export interface ProcessBatchOptions {
+  /** Called at most once a tick with how many of the items are done; it never goes back. */
+  readonly onProgress?: ((done: number, total: number) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface StreamOptions {
+  /** How many items may be read ahead of the consumer. Default: one full round, `maxBatchSize * maxConcurrentBatches`. */
+  readonly windowItems?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Turns single items into batches for a bulk processor, and every item's result back into its own promise. */
+export class BatchProcessor<T, R> {
+  readonly #processor: Processor<T, R>;
+  readonly #engine: Engine<T, R>;
+  readonly #families: readonly MetricFamily[];
+
+  /** @throws BatcherOptionError */
+  constructor(processor: Processor<T, R>, options: BatchProcessorOptions<T> = {}) {
+    checkFunction("processor", processor);
+    this.#processor = processor;
+    this.#engine = new Engine(resolveOptions(options));
+    this.#families = batcherFamilies(() => this.stats());
+  }
+
+  /**
+   * Settles with the item's own result. Rejects with what its processor gave for it, the signal's reason, or one of
+   * `BatchOverloadError`, `BatchDeadlineError`, `BatchTimeoutError`, `BatchContractError`, `BatchItemError`, `BatchItemTooLargeError`,
+   * `BatchClosedError`, `BatcherOptionError`.
+   */
+  add(item: T, options?: AddOptions): Promise<R> {
+    return new Promise((resolve, reject) => {
+      if (options !== undefined) {
+        checkAddOptions(options);
+        options.signal?.throwIfAborted();
+      }
+      const job = this.#engine.submit(item, this.#processor, { resolve, reject }, options);
+      if (job === undefined) reject(this.#overload());
+    });
+  }
+
+  /**
+   * Results in the items' order, each settled on its own; waits for room in the queue instead of failing. The items share
+   * calls with others of the same processor. Rejects only for wrong arguments, with `BatcherOptionError`.
+   */
+  processBatch(
+    items: readonly T[],
+    processor: Processor<T, R> = this.#processor,
+    { signal, onProgress }: ProcessBatchOptions = {},
+  ): Promise<PromiseSettledResult<R>[]> {
+    return new Promise((resolve) => {
+      if (!Array.isArray(items)) throw new BatcherOptionError("items", "an array", items);
+      checkFunction("processor", processor);
+      checkSignal(signal);
+      if (onProgress !== undefined) checkFunction("onProgress", onProgress);
+      if (items.length === 0) return resolve([]);
+      const intake = new Intake<T, R>({
+        items: [...items],
+        signal,
+        onProgress,
+        submit: (item, outcome) => this.#engine.submit(item, processor, outcome),
+        onSettled: resolve,
+      });
+      if (signal?.aborted === true) intake.refuse(signal.reason);
+      else this.#engine.waitForRoom(intake);
+    });
+  }
+
+  /**
+   * Results in the source's order, reading at most `windowItems` ahead of the consumer. Leaving the loop, or the signal, drops
+   * what was read ahead and ends the source; an error of the source comes after the results before it.
+   */
+  stream(
+    source: AsyncIterable<T> | Iterable<T>,
+    { signal, windowItems }: StreamOptions = {},
+  ): AsyncIterable<PromiseSettledResult<R>> {
+    const { maxBatchSize, maxConcurrentBatches } = this.#engine.tunables;
+    if (windowItems !== undefined) checkInteger("windowItems", windowItems, 1, 10_000_000);
+    checkSignal(signal);
+    const iterable: unknown = source;
+    if (!(Symbol.asyncIterator in Object(iterable)) && !(Symbol.iterator in Object(iterable)))
+      throw new BatcherOptionError("source", "an iterable or an async iterable", source);
+    return orderedStream<T, R>({
+      source,
+      signal,
+      windowItems: windowItems ?? maxBatchSize * maxConcurrentBatches,
+      submit: (item, outcome) => this.#engine.submit(item, this.#processor, outcome),
+      waitForRoom: (waiter) => this.#engine.waitForRoom(waiter),
+    });
+  }
+
+  /** The last `historyLimit` calls, oldest first. */
+  get performanceHistory(): readonly BatchRecord[] {
+    return this.#engine.history.toArray();
+  }
+
+  /** Stops dispatching; running batches go on, and items are still accepted while there is room. */
+  pause(): void {
+    this.#engine.dispatcher.paused = true;
+  }
+
+  resume(): void {
+    this.#engine.dispatcher.paused = false;
+  }
+
+  /**
+   * Resolves when nothing is queued or running.
+   * @throws BatcherPausedError if the batcher is paused with items queued.
+   */
+  async drain(): Promise<void> {
+    const { dispatcher } = this.#engine;
+    if (dispatcher.paused && dispatcher.queued > 0) throw new BatcherPausedError(dispatcher.queued);
+    await this.#engine.whenIdle();
+  }
+
+  /**
+   * Changes limits while running. The built-in controllers start anew from the new limits.
+   * @throws BatcherOptionError; nothing has changed then.
+   */
+  tune(changes: TunableOptions): void {
+    this.#engine.tunables = tuneOptions(this.#engine.tunables, changes);
+  }
+
+  /**
+   * Takes nothing more, rejects what is queued with `BatchClosedError`, lets running calls finish (within `batchTimeoutMs`) without
+   * retries or splits, and resolves when they have.
+   */
+  close(): Promise<void> {
+    this.#engine.close();
+    return this.#engine.whenIdle();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  on<E extends keyof BatcherEvents>(event: E, listener: BatcherEvents[E]): this {
+    this.#engine.events.on(event, listener);
+    return this;
+  }
+
+  off<E extends keyof BatcherEvents>(event: E, listener: BatcherEvents[E]): this {
+    this.#engine.events.off(event, listener);
+    return this;
+  }
+
+  listenerCount(event: keyof BatcherEvents): number {
+    return this.#engine.events.count(event);
+  }
+
+  stats(): BatcherStats {
+    const { budget, closing, counters, dispatcher, now, sizing } = this.#engine;
+    const limits = sizing.limits(now());
+    return {
+      queuedItems: dispatcher.queued,
+      queuedBytes: dispatcher.queuedBytes,
+      runningBatches: dispatcher.running,
+      runningItems: dispatcher.runningItems,
+      accepted: counters.accepted,
+      settled: { ...counters.settled },
+      batches: { ...counters.batches },
+      retries: counters.retries,
+      splits: { ...counters.splits },
+      overloads: counters.overloads,
+      sizeLimit: limits.size,
+      concurrencyLimit: limits.concurrency,
+      lingerMs: limits.lingerMs,
+      retryTokens: budget.tokens,
+      state: closing ? "closed" : dispatcher.paused ? "paused" : "open",
+      controllerErrors: sizing.errors,
+      controller: sizing.controllerStats,
+    };
+  }
+
+  metricFamilies(): readonly MetricFamily[] {
+    return this.#families;
+  }
+
+  #overload(): BatchOverloadError {
+    const { counters, dispatcher, events, now, pace, tunables } = this.#engine;
+    const { queued, queuedBytes } = dispatcher;
+    const retryAfterMs = pace.drainMs(queued, now());
+    counters.overloads += 1;
+    events.emit("overload", () => ({ queuedItems: queued, queuedBytes, retryAfterMs }));
+    const limit =
+      queued >= tunables.queueLimit
+        ? `queueLimit = ${tunables.queueLimit}`
+        : `queueMaxBytes = ${tunables.queueMaxBytes}`;
+    return new BatchOverloadError(limit, queued, retryAfterMs);
+  }
+}
+
+function checkAddOptions({ priority, deadlineMs, signal, key }: AddOptions): void {
+  if (priority !== undefined) checkInteger("priority", priority, -100, 100);
+  if (deadlineMs !== undefined) checkNumber("deadlineMs", deadlineMs, 0, maxDelayMs);
+  if (key !== undefined && typeof key !== "string")
+    throw new BatcherOptionError("key", "a string", key);
+  checkSignal(signal);
+}
