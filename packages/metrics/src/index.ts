@@ -1,0 +1,24 @@
+export { OTHER } from "./cardinality.ts";
+export {
+  AlreadyCollectedError,
+  FamilyConflictError,
+  InvalidFamilyError,
+  InvalidOptionError,
+  InvalidSampleError,
+  MetricsClosedError,
+  MetricsError,
+  UnsupportedServerError,
+} from "./errors.ts";
+export { MCP_METHODS } from "./methods.ts";
+export { Metrics } from "./metrics.ts";
+export type { Collectable } from "./collect.ts";
+export type {
+  HistogramFamily,
+  MetricFamily,
+  MetricSample,
+  ScalarFamily,
+} from "./metric-families.ts";
+export type { CollectErrorEvent, CollectOptions, MetricsEvents, MetricsStats } from "./metrics.ts";
+export type { Operation, OperationMetrics, Stopwatch } from "./operations.ts";
+export type { MetricsOptions, TierOptions } from "./options.ts";
+export type { FamilySnapshot, HistogramSnapshot, ScalarSnapshot } from "./snapshot.ts";

@@ -1,0 +1,187 @@
+import { OTHER } from "./cardinality.ts";
+import { InvalidOptionError, UnsupportedServerError } from "./errors.ts";
+import type { Operation, OperationMetrics } from "./operations.ts";
+
+/** Whatever has the operation metrics: `Metrics` does. */
+export interface HasOperations {
+  readonly operations: Pick<OperationMetrics, "start">;
+}
+
+export type MeasuredCall = Pick<Operation, "method" | "tool" | "transport" | "protocolVersion">;
+
+export interface MeasureToolsOptions {
+  /** Default: `http` when the request came with HTTP data, else `stdio`. */
+  readonly transport?: Operation["transport"];
+  /** Default: what the server says it negotiated, or the request's `MCP-Protocol-Version` header. */
+  readonly protocolVersion?: string;
+}
+
+/** The part of an MCP server that is used, the same in `@modelcontextprotocol/sdk` 1.x and `@modelcontextprotocol/server` 2.x. */
+interface ProtocolServer {
+  setRequestHandler(...args: never[]): unknown;
+  readonly _requestHandlers: Map<string, RequestHandler>;
+  getNegotiatedProtocolVersion?(): string | undefined;
+}
+
+type RequestHandler = (request: ToolRequest, context: RequestContext) => unknown;
+
+interface ToolRequest {
+  readonly params?: { readonly name?: unknown };
+}
+
+interface RequestContext {
+  readonly requestInfo?: { readonly headers?: Readonly<Record<string, unknown>> };
+  readonly http?: { readonly req?: unknown };
+}
+
+const TOOLS_CALL = "tools/call";
+const WORD = /^[\w.:/-]{1,64}$/;
+
+/**
+ * Runs `run` and records how long it took and how it ended: `error_type` is the code or name of what it threw, `tool_error` for a
+ * result with `isError`, absent for a success. Result and error pass through unchanged.
+ */
+export async function measure<R>(
+  metrics: HasOperations,
+  call: MeasuredCall,
+  run: () => Promise<R>,
+): Promise<R> {
+  const stopwatch = metrics.operations.start();
+  try {
+    const result = await run();
+    stopwatch.record(isErrorResult(result) ? { ...call, errorType: "tool_error" } : call);
+    return result;
+  } catch (error) {
+    stopwatch.record({ ...call, errorType: errorTypeOf(error) });
+    throw error;
+  }
+}
+
+/**
+ * Measures every `tools/call` of an `McpServer`, with the validation of input and output, whether its tools were registered before
+ * or are later. Names that are not registered become `_OTHER`. Disposing gives the server back its own handler.
+ *
+ * Throws `UnsupportedServerError` when the object is not a server of a known shape.
+ */
+export function measureTools(
+  server: object,
+  metrics: HasOperations,
+  options: MeasureToolsOptions = {},
+): Disposable {
+  const protocol = protocolServerOf(server);
+  const registered = registeredTools(server);
+  checkOptions(options);
+  const { _requestHandlers: handlers } = protocol;
+  const wrapped = new Map<RequestHandler, RequestHandler>();
+  let active = true;
+
+  const attach = (): void => {
+    const handler = handlers.get(TOOLS_CALL);
+    if (!active || handler === undefined || wrapped.has(handler)) return;
+    const measured: RequestHandler = (request, context) => {
+      if (!active) return handler(request, context);
+      const call = describeCall(request, context, registered(), protocol, options);
+      return measure(metrics, call, async () => await handler(request, context));
+    };
+    wrapped.set(measured, handler);
+    handlers.set(TOOLS_CALL, measured);
+  };
+  const release = interceptRegistration(protocol, attach);
+  attach();
+  return {
+    [Symbol.dispose]: () => {
+      active = false;
+      release();
+      const current = handlers.get(TOOLS_CALL);
+      const original = current === undefined ? undefined : wrapped.get(current);
+      if (original !== undefined) handlers.set(TOOLS_CALL, original);
+    },
+  };
+}
+
+/** Calls `after` whenever a handler was set; returns what undoes it, unless somebody has wrapped the method since. */
+function interceptRegistration(protocol: ProtocolServer, after: () => void): () => void {
+  const own = Object.getOwnPropertyDescriptor(protocol, "setRequestHandler");
+  const setRequestHandler = protocol.setRequestHandler.bind(protocol);
+  const intercepted = (...args: never[]): unknown => {
+    const result = setRequestHandler(...args);
+    after();
+    return result;
+  };
+  Object.defineProperty(protocol, "setRequestHandler", {
+    value: intercepted,
+    configurable: true,
+    enumerable: false,
+    writable: true,
+  });
+  return () => {
+    if (protocol.setRequestHandler !== intercepted) return;
+    if (own === undefined) Reflect.deleteProperty(protocol, "setRequestHandler");
+    else Object.defineProperty(protocol, "setRequestHandler", own);
+  };
+}
+
+function describeCall(
+  request: ToolRequest,
+  context: RequestContext | undefined,
+  registered: object | undefined,
+  protocol: ProtocolServer,
+  options: MeasureToolsOptions,
+): MeasuredCall {
+  const name = request.params?.name;
+  const known =
+    typeof name === "string" && (registered === undefined || Object.hasOwn(registered, name));
+  const headers = context?.requestInfo?.headers;
+  const overHttp = context?.requestInfo !== undefined || context?.http?.req !== undefined;
+  const version =
+    options.protocolVersion ??
+    protocol.getNegotiatedProtocolVersion?.() ??
+    headers?.["mcp-protocol-version"];
+  return {
+    method: TOOLS_CALL,
+    tool: known ? name : OTHER,
+    transport: options.transport ?? (overHttp ? "http" : "stdio"),
+    ...(typeof version === "string" ? { protocolVersion: version } : {}),
+  };
+}
+
+function protocolServerOf(server: object): ProtocolServer {
+  const inner: unknown = (server as { readonly server?: unknown } | null)?.server ?? server;
+  const { setRequestHandler, _requestHandlers } = (inner ?? {}) as Partial<ProtocolServer>;
+  if (typeof setRequestHandler !== "function")
+    throw new UnsupportedServerError("setRequestHandler");
+  if (!(_requestHandlers instanceof Map)) throw new UnsupportedServerError("_requestHandlers");
+  return inner as ProtocolServer;
+}
+
+/** The tools of an `McpServer`; a low-level `Server` has no list of them. */
+function registeredTools(server: object): () => object | undefined {
+  return () => {
+    const { _registeredTools } = server as { readonly _registeredTools?: unknown };
+    return typeof _registeredTools === "object" && _registeredTools !== null
+      ? _registeredTools
+      : undefined;
+  };
+}
+
+function checkOptions({ transport, protocolVersion }: MeasureToolsOptions): void {
+  if (transport !== undefined && typeof transport !== "string") {
+    throw new InvalidOptionError("transport", "a string", transport);
+  }
+  if (protocolVersion !== undefined && typeof protocolVersion !== "string") {
+    throw new InvalidOptionError("protocolVersion", "a string", protocolVersion);
+  }
+}
+
+function isErrorResult(result: unknown): boolean {
+  return (
+    typeof result === "object" && result !== null && "isError" in result && result.isError === true
+  );
+}
+
+function errorTypeOf(error: unknown): string {
+  if (typeof error !== "object" || error === null) return OTHER;
+  const { code, name } = error as { readonly code?: unknown; readonly name?: unknown };
+  const word = typeof code === "string" || typeof code === "number" ? String(code) : name;
+  return typeof word === "string" && WORD.test(word) ? word : OTHER;
+}
