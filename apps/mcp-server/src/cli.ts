@@ -1,0 +1,94 @@
+import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
+import { loadConfig } from "./config/load.ts";
+import { flagOf, longFlagOf, options, variableOf, type Option } from "./config/options.ts";
+import { McpAccelError } from "./errors.ts";
+import { quietSqlite } from "./quiet-sqlite.ts";
+import { version } from "./version.ts";
+
+/** Runs one command. @returns the exit code: 0 done, 1 failed, 2 wrong usage */
+export async function run(args: readonly string[]): Promise<number> {
+  const [command, ...rest] = args;
+  if (command === "--version" || command === "-v") return print(version);
+  if (command === undefined || command === "--help" || command === "-h" || command === "help")
+    return print(usage());
+  if (command !== "serve") return refuse(`Unknown command "${command}". The command is: serve.`);
+  let flags: Flags;
+  try {
+    flags = parseFlags(rest);
+  } catch (error) {
+    return refuse(explain(error as Error));
+  }
+  if (flags["help"] === true) return print(serveUsage());
+  return start(flags);
+}
+
+type Flags = Readonly<Record<string, string | boolean | undefined>>;
+
+async function start({ stdio, config: file, ...flags }: Flags): Promise<number> {
+  try {
+    const config = loadConfig({ flags, env: process.env, file: file as string | undefined });
+    quietSqlite();
+    const { serve } = await import("./serve.ts");
+    await serve(config, { stdio: stdio === true });
+    return 0;
+  } catch (error) {
+    if (!(error instanceof McpAccelError)) throw error;
+    console.error(`mcp-accel: ${error.message}`);
+    return error.code === "MCP_ACCEL_CONFIG" ? 2 : 1;
+  }
+}
+
+function parseFlags(args: readonly string[]): Flags {
+  const spec: ParseArgsOptionsConfig = {
+    stdio: { type: "boolean" },
+    help: { type: "boolean", short: "h" },
+    config: { type: "string" },
+  };
+  for (const option of options as readonly Option[]) {
+    spec[longFlagOf(option.path)] = { type: "string" };
+    spec[flagOf(option)] = { type: "string" };
+  }
+  return parseArgs({ args: [...args], options: spec, strict: true }).values as Flags;
+}
+
+/** Node's own message names the flag; what follows it is advice for other programs. */
+function explain({ message }: Error): string {
+  const [first = message] = message.split(/\. |\n/);
+  return `${first.replace(/\.$/, "")}. 'mcp-accel serve --help' lists the flags.`;
+}
+
+function print(text: string): 0 {
+  console.log(text);
+  return 0;
+}
+
+function refuse(text: string): 2 {
+  console.error(`mcp-accel: ${text}`);
+  return 2;
+}
+
+function usage(): string {
+  return `mcp-accel ${version}: the reference MCP server with its optimisations built in
+
+Usage
+  mcp-accel serve            serve over HTTP on this machine
+  mcp-accel serve --stdio    serve one client on stdin and stdout
+  mcp-accel serve --help     list every flag
+  mcp-accel --version`;
+}
+
+function serveUsage(): string {
+  const rows = (options as readonly Option[]).map((option) => {
+    const kind = option.type === "switch" ? "on|off" : (option.values?.join("|") ?? option.type);
+    return `  --${flagOf(option)} <${kind}>\n      ${option.help}. Default: ${option.default === "" ? "none" : option.default}. ${variableOf(option.path)}`;
+  });
+  return `Usage: mcp-accel serve [flags]
+
+  --stdio
+      Serve one client on stdin and stdout instead of HTTP
+  --config <file>
+      Read options from a JSON file, for example { "http": { "port": 7420 } }
+${rows.join("\n")}
+
+A flag wins over its environment variable, which wins over the file, which wins over the default.`;
+}

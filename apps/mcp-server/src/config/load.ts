@@ -1,0 +1,127 @@
+import { readFileSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { ConfigError } from "../errors.ts";
+import { longFlagOf, options, variableOf, type Config, type Option } from "./options.ts";
+
+type Raw = Readonly<Record<string, unknown>>;
+
+export interface ConfigSources {
+  /** Values of flags by their long name. */
+  readonly flags: Raw;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Path of a JSON file. */
+  readonly file?: string | undefined;
+}
+
+/**
+ * Reads every option: flag before environment variable before file before default.
+ * @throws ConfigError that names the place, what was expected and what came.
+ */
+export function loadConfig({ flags, env, file }: ConfigSources): Config {
+  const fromFile = file === undefined ? {} : readFile(file);
+  const values = options.map((option: Option) => {
+    const flag =
+      option.alias !== undefined && option.alias in flags ? option.alias : longFlagOf(option.path);
+    const variable = variableOf(option.path);
+    if (flags[flag] !== undefined) return [option.path, check(option, flags[flag], `--${flag}`)];
+    if (env[variable] !== undefined) return [option.path, check(option, env[variable], variable)];
+    if (fromFile[option.path] !== undefined)
+      return [option.path, check(option, fromFile[option.path], `${option.path} in ${file}`)];
+    return [option.path, option.default];
+  });
+  const config = Object.fromEntries(values) as Config;
+  if (config["guard.streamMaxMemoryBytes"] > config["guard.maxMemoryBytes"])
+    throw wrong(
+      "guard.streamMaxMemoryBytes",
+      `at most guard.maxMemoryBytes (${config["guard.maxMemoryBytes"]})`,
+      config["guard.streamMaxMemoryBytes"],
+    );
+  return config.store === "" ? { ...config, store: defaultStore(env) } : config;
+}
+
+function check(option: Option, value: unknown, place: string): unknown {
+  if (option.type === "integer") return checkInteger(option, value, place);
+  if (option.type === "boolean") return checkBoolean(value, place);
+  return checkText(option, value, place);
+}
+
+function checkBoolean(value: unknown, place: string): boolean {
+  if (value === true || value === "true") return true;
+  if (value === false || value === "false") return false;
+  throw wrong(place, "true or false", value);
+}
+
+function checkText({ type, values }: Option, value: unknown, place: string): string {
+  const choices = type === "switch" ? ["on", "off"] : values;
+  if (typeof value === "string" && value !== "" && (choices?.includes(value) ?? true)) return value;
+  throw wrong(place, choices === undefined ? "a text" : `one of ${choices.join(", ")}`, value);
+}
+
+function checkInteger(
+  { min = 0, max = Number.MAX_SAFE_INTEGER }: Option,
+  value: unknown,
+  place: string,
+): number {
+  const number = typeof value === "string" && /^\d+$/.test(value) ? Number(value) : value;
+  if (typeof number === "number" && Number.isInteger(number) && number >= min && number <= max)
+    return number;
+  throw wrong(place, `an integer from ${min} to ${max}`, value);
+}
+
+function wrong(place: string, expected: string, came: unknown): ConfigError {
+  return new ConfigError(
+    `${place}: expected ${expected}, got ${JSON.stringify(came)?.slice(0, 100)}.`,
+  );
+}
+
+function readFile(file: string): Raw {
+  let text: string;
+  try {
+    text = readFileSync(file, "utf8");
+  } catch (error) {
+    throw new ConfigError(
+      `Cannot read the configuration file ${file}: ${(error as Error).message}.`,
+      { cause: error },
+    );
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new ConfigError(
+      `The configuration file ${file} is not valid JSON: ${(error as Error).message}.`,
+      { cause: error },
+    );
+  }
+  if (!isObject(value)) throw wrong(file, "a JSON object", value);
+  return flatten(value, file);
+}
+
+/** `{ http: { port: 1 } }` becomes `{ "http.port": 1 }`; an unknown entry is an error. */
+function flatten(object: Raw, file: string, prefix = ""): Raw {
+  const known = options.map(({ path }): string => path);
+  return Object.fromEntries(
+    Object.entries(object).flatMap(([key, value]) => {
+      const path = `${prefix}${key}`;
+      if (known.includes(path)) return [[path, value]];
+      if (path === "$schema") return [];
+      if (!known.some((name) => name.startsWith(`${path}.`)))
+        throw new ConfigError(
+          `${path} in ${file}: no such option. 'mcp-accel serve --help' lists those that exist.`,
+        );
+      if (!isObject(value)) throw wrong(`${path} in ${file}`, "an object", value);
+      return Object.entries(flatten(value, file, `${path}.`));
+    }),
+  );
+}
+
+function isObject(value: unknown): value is Raw {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** XDG state folder: https://specifications.freedesktop.org/basedir-spec/latest/ */
+function defaultStore(env: ConfigSources["env"]): string {
+  const base = env["XDG_STATE_HOME"] ?? env["LOCALAPPDATA"] ?? join(homedir(), ".local", "state");
+  return join(base, "mcp-accel", "swarm.db");
+}

@@ -1,0 +1,71 @@
+import type { ServerResponse } from "node:http";
+import { StreamGuard, type StreamingSession } from "@mcp-accel/stream-guard";
+import { guardResponse, guardTransport } from "@mcp-accel/stream-guard/mcp";
+import type { Config } from "../config/options.ts";
+import type { Host } from "../host/host.ts";
+import type { ExportService } from "../tools/services.ts";
+import type { Feature } from "./feature.ts";
+import { exportTooLarge } from "./plain.ts";
+
+type HostGuards = Pick<Host, "guardResponse" | "guardTransport">;
+
+/** A client's event stream and a few requests at a time. */
+const RESPONSES_PER_SESSION = 4;
+
+/** Exports, responses and the stdio connection within a budget of memory; a reader that falls behind is cut off. */
+export function guardFeature(
+  config: Config,
+  maxResultBytes: number,
+): Feature & ExportService & HostGuards {
+  const guard = new StreamGuard({
+    maxMemoryBytes: config["guard.maxMemoryBytes"],
+    sessionMaxMemoryBytes: config["guard.streamMaxMemoryBytes"],
+    maxSessions: config["http.maxSessions"] * RESPONSES_PER_SESSION,
+  });
+  return {
+    stream: async (chunks, consume, signal) => {
+      await withSession(guard, signal, async (session) => {
+        for await (const group of session.pipe(chunks))
+          for (const chunk of group) await consume(chunk);
+      });
+    },
+    collect: async (chunks, signal) =>
+      withSession(guard, signal, (session) => collect(session, chunks, maxResultBytes)),
+    guardResponse: (response: ServerResponse) => {
+      const { admit } = guardResponse(response, guard);
+      return { waitForRoom: (bytes, signal) => admit(bytes, { signal }) };
+    },
+    guardTransport: (transport, destination) => guardTransport(transport, guard, { destination }),
+    stats: () => guard.stats(),
+    collectables: [guard],
+    [Symbol.asyncDispose]: () => guard.close(),
+  };
+}
+
+async function withSession<T>(
+  guard: StreamGuard,
+  signal: AbortSignal,
+  work: (session: StreamingSession) => Promise<T>,
+): Promise<T> {
+  const session = guard.open({ signal });
+  try {
+    return await work(session);
+  } finally {
+    await session.close();
+  }
+}
+
+/** Every byte is reserved before it is kept, and held until the session closes. */
+async function collect(
+  session: StreamingSession,
+  chunks: AsyncIterable<Uint8Array>,
+  maxBytes: number,
+): Promise<string> {
+  const kept: Uint8Array[] = [];
+  for await (const chunk of chunks) {
+    if (session.memoryUsageBytes + chunk.byteLength > maxBytes) throw exportTooLarge(maxBytes);
+    session.reserve(chunk.byteLength);
+    kept.push(chunk);
+  }
+  return Buffer.concat(kept).toString("utf8");
+}

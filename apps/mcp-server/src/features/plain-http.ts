@@ -1,0 +1,115 @@
+import { lookup as dnsLookup, type LookupAddress } from "node:dns";
+import { request as requestHttp, type IncomingMessage } from "node:http";
+import { request as requestHttps } from "node:https";
+import { isIP, type LookupFunction } from "node:net";
+import { Readable } from "node:stream";
+import { McpAccelError } from "../errors.ts";
+import type { HttpService } from "../tools/services.ts";
+
+const MAX_REDIRECTS = 5;
+
+/** `fetch_url` with a connection of its own for every request. Addresses are checked after DNS, for each redirect. */
+export function plainHttp(allowAddress: ((address: string) => boolean) | undefined): HttpService {
+  const get: HttpService["get"] = async (url, init) => {
+    let target = url;
+    for (let hop = 0; hop <= MAX_REDIRECTS; hop += 1) {
+      const answer = await once(target, init, allowAddress);
+      const next = redirectOf(answer, target);
+      if (next === undefined) return toResponse(answer, target);
+      answer.destroy();
+      target = next;
+    }
+    throw new McpAccelError(
+      "TOO_MANY_REDIRECTS",
+      `${url.origin} redirected more than ${MAX_REDIRECTS} times.`,
+    );
+  };
+  return { get };
+}
+
+type Init = Parameters<HttpService["get"]>[1];
+
+async function once(
+  url: URL,
+  { signal, headers }: Init,
+  allowAddress: ((address: string) => boolean) | undefined,
+): Promise<IncomingMessage> {
+  const literal = url.hostname.replace(/^\[|\]$/g, "");
+  if (allowAddress !== undefined && isIP(literal) !== 0 && !allowAddress(literal))
+    throw notAllowed(literal);
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const send = url.protocol === "https:" ? requestHttps : requestHttp;
+  const lookup = allowAddress === undefined ? {} : { lookup: checkedLookup(allowAddress) };
+  const request = send(url, {
+    agent: false,
+    headers: { ...headers, "accept-encoding": "identity", connection: "close" },
+    signal,
+    ...lookup,
+  });
+  request.once("response", resolve);
+  request.once("error", (error) =>
+    reject(signal.aborted ? (signal.reason as Error) : unreachable(url, error)),
+  );
+  request.end();
+  return promise;
+}
+
+function checkedLookup(allowAddress: (address: string) => boolean): LookupFunction {
+  return (hostname, options, callback) => {
+    dnsLookup(hostname, { ...options, all: true }, (error, found: LookupAddress[]) => {
+      if (error !== null) return callback(error, "", 0);
+      const refused = found.find(({ address }) => !allowAddress(address));
+      const [first] = found;
+      if (refused !== undefined || first === undefined)
+        return callback(notAllowed(refused?.address ?? hostname), "", 0);
+      if (options.all === true) callback(null, found);
+      else callback(null, first.address, first.family);
+    });
+  };
+}
+
+function redirectOf(answer: IncomingMessage, from: URL): URL | undefined {
+  const { location } = answer.headers;
+  if (location === undefined || ![301, 302, 303, 307, 308].includes(answer.statusCode ?? 0))
+    return undefined;
+  const target = URL.parse(location, from.href);
+  if (
+    target === null ||
+    !/^https?:$/.test(target.protocol) ||
+    target.username + target.password !== ""
+  )
+    throw new McpAccelError(
+      "BAD_REDIRECT",
+      `${from.origin} redirected to something that is no http: or https: URL without credentials.`,
+    );
+  return target;
+}
+
+function toResponse(answer: IncomingMessage, url: URL): Response {
+  const headers = new Headers();
+  for (const [name, values] of Object.entries(answer.headersDistinct))
+    for (const value of values ?? []) headers.append(name, value);
+  const status = answer.statusCode ?? 502;
+  const empty = status === 204 || status === 205 || status === 304;
+  const body = empty ? null : (Readable.toWeb(answer) as ReadableStream);
+  if (empty) answer.resume();
+  const response = new Response(body, { status, headers });
+  Object.defineProperty(response, "url", { value: url.href });
+  return response;
+}
+
+function notAllowed(address: string): McpAccelError {
+  return new McpAccelError(
+    "ADDRESS_NOT_ALLOWED",
+    `${address} is not a public address. Start the server with --fetch-allow-private true to reach it.`,
+  );
+}
+
+function unreachable(url: URL, error: Error): Error {
+  if (error instanceof McpAccelError) return error;
+  return new McpAccelError(
+    "UPSTREAM_UNAVAILABLE",
+    `Cannot reach ${url.origin}: ${error.message}.`,
+    { cause: error },
+  );
+}
