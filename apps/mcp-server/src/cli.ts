@@ -1,5 +1,7 @@
+import { mkdirSync } from "node:fs";
+import { dirname } from "node:path";
 import { parseArgs, type ParseArgsOptionsConfig } from "node:util";
-import { loadConfig } from "./config/load.ts";
+import { defaultStore, loadConfig } from "./config/load.ts";
 import { flagOf, longFlagOf, options, variableOf, type Option } from "./config/options.ts";
 import { McpAccelError } from "./errors.ts";
 import { quietSqlite } from "./quiet-sqlite.ts";
@@ -28,6 +30,7 @@ async function start({ stdio, config: file, ...flags }: Flags): Promise<number> 
   try {
     const config = loadConfig({ flags, env: process.env, file: file as string | undefined });
     quietSqlite();
+    makeStateFolder(config.store);
     const { serve } = await import("./serve.ts");
     await serve(config, { stdio: stdio === true });
     return 0;
@@ -35,6 +38,16 @@ async function start({ stdio, config: file, ...flags }: Flags): Promise<number> 
     if (!(error instanceof McpAccelError)) throw error;
     console.error(`mcp-accel: ${error.message}`);
     return error.code === "MCP_ACCEL_CONFIG" ? 2 : 1;
+  }
+}
+
+/** Only the folder that is ours is made: a mistyped path is an error, not an empty database. */
+function makeStateFolder(store: string): void {
+  if (store !== defaultStore(process.env)) return;
+  try {
+    mkdirSync(dirname(store), { recursive: true });
+  } catch {
+    // Opening the file says what is wrong with its folder.
   }
 }
 

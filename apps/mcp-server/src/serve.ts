@@ -7,6 +7,7 @@ import { requireLoopback } from "./http/loopback.ts";
 import { McpEndpoint } from "./http/mcp-endpoint.ts";
 import { createLogger, type Logger } from "./log.ts";
 import { OpsEndpoint } from "./ops/ops-endpoint.ts";
+import { launcherGone } from "./launcher.ts";
 import { serveStdio } from "./stdio/serve-stdio.ts";
 
 export interface RunningServer extends AsyncDisposable {
@@ -23,7 +24,7 @@ export async function serve(config: Config, { stdio }: { readonly stdio: boolean
   const server = stdio ? startStdio(config, logger) : await startHttp(config, logger);
   if (server.banner !== undefined) console.log(server.banner);
   try {
-    await Promise.race([server.ended, stopSignal(logger)]);
+    await Promise.race([server.ended, stopSignal(logger), launcherGone(logger)]);
   } finally {
     await server[Symbol.asyncDispose]();
   }
@@ -31,6 +32,7 @@ export async function serve(config: Config, { stdio }: { readonly stdio: boolean
 
 function startStdio(config: Config, logger: Logger): RunningServer {
   const composition = compose(config, logger);
+  logger.info({ store: config.store }, "serving on stdin and stdout");
   const ended = serveStdio(composition.host, {
     input: process.stdin,
     output: process.stdout,
@@ -85,7 +87,6 @@ async function listenBoth(
   const mcpListener = await listen({
     ...common,
     port: config["http.port"],
-    portFlag: "port",
     handle: (request, response) => endpoint.handle(request, response),
   });
   cleanup.use(mcpListener);
@@ -94,7 +95,6 @@ async function listenBoth(
   const opsListener = await listen({
     ...common,
     port: config["ops.port"],
-    portFlag: "ops-port",
     handle: (request, response) => ops.handle(request, response),
   });
   return { mcp: mcpListener, ops: cleanup.use(opsListener) };

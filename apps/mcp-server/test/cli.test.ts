@@ -84,15 +84,23 @@ describe("the command line", () => {
     await once(blocker, "listening");
     const { port } = blocker.address() as AddressInfo;
     const message = new RegExp(
-      `Port ${port} of 127\\.0\\.0\\.1 is taken by another program\\. .* --port`,
+      `Port ${port} of 127\\.0\\.0\\.1 is taken by another program\\. .* --port and --ops-port`,
     );
     expectOneClearError(
       await run(["serve", "--port", String(port), "--ops-port", "0"]),
       1,
       message,
     );
-    const ops = new RegExp(`Port ${port} .* --ops-port`);
-    expectOneClearError(await run(["serve", "--port", "0", "--ops-port", String(port)]), 1, ops);
+    expectOneClearError(
+      await run(["serve", "--port", "0", "--ops-port", String(port)]),
+      1,
+      message,
+    );
+    expectOneClearError(
+      await run(["serve", "--port", "7", "--ops-port", "7"]),
+      2,
+      /ops\.port: expected another port than http\.port, got 7\./,
+    );
     blocker.close();
   });
 
@@ -115,6 +123,8 @@ describe("the command line", () => {
       /of another program; it was left untouched/,
     );
     expectOneClearError(await run([...serve, folder.path]), 1, /Cannot open the database/);
+    const missing = join(folder.path, "no", "such", "folder", "swarm.db");
+    expectOneClearError(await run([...serve, missing]), 1, /Name a file in a folder that exists/);
     expectOneClearError(
       await run(["serve", "--stdio", "--store", text]),
       1,
@@ -164,13 +174,15 @@ describe("serve over stdio", () => {
 
   test("answers what was asked before its input ended, with nothing but messages on stdout", async () => {
     const input = `${initialize}not json\n${request(2, "tools/call", { name: "create_agent", arguments: { name: "Ada" } })}`;
-    const { code, stdout } = await run(["serve", "--stdio", "--store", ":memory:"], input);
+    const { code, stdout, stderr } = await run(["serve", "--stdio", "--store", ":memory:"], input);
     const answers = stdout
       .trim()
       .split("\n")
       .map((line) => JSON.parse(line) as { id: unknown; error?: { code: number } });
     expect(new Set(answers.map(({ id }) => id))).toEqual(new Set([1, null, 2]));
     expect(answers.find(({ id }) => id === null)?.error?.code).toBe(-32700);
+    expect(stderr.trim().split("\n")).toHaveLength(1);
+    expect(JSON.parse(stderr)).toMatchObject({ level: 30, store: ":memory:" });
     expect(code).toBe(0);
   });
 

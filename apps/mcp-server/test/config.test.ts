@@ -24,7 +24,7 @@ describe("configuration", () => {
     expect(loadConfig({ flags: { port: "1" }, env, file })["http.port"]).toBe(1);
     expect(loadConfig({ flags: { "http-port": "1" }, env, file })["http.port"]).toBe(1);
     expect(loadConfig({ flags: {}, env, file })["http.port"]).toBe(2);
-    expect(loadConfig({ flags: {}, env: {}, file })["http.port"]).toBe(3);
+    expect(loadConfig({ flags: {}, env: { MCP_ACCEL_HTTP_PORT: "" }, file })["http.port"]).toBe(3);
     expect(loadConfig({ flags: {}, env: {} })["http.port"]).toBe(7420);
   });
 
@@ -39,6 +39,10 @@ describe("configuration", () => {
     [
       { flags: { "log-level": "loud" } },
       '--log-level: expected one of fatal, error, warn, info, debug, silent, got "loud".',
+    ],
+    [
+      { env: { MCP_ACCEL_HTTP_PROT: "7" } },
+      "The environment variable MCP_ACCEL_HTTP_PROT names no option.",
     ],
     [
       { env: { MCP_ACCEL_FETCH_ALLOW_PRIVATE: "1" } },

@@ -26,7 +26,6 @@ beforeEach(async () => {
   listener = await listen({
     host: "127.0.0.1",
     port: 0,
-    portFlag: "port",
     requestTimeoutMs: 5_000,
     handle: async (request, response) => {
       const body = request.method === "POST" ? await readJson(request, 100_000) : undefined;

@@ -26,7 +26,6 @@ export async function startFixture(verbose: boolean): Promise<Target> {
   const listener = await listen({
     host: "127.0.0.1",
     port: 0,
-    portFlag: "port",
     requestTimeoutMs: 10_000,
     handle: (request, response) => endpoint.handle(request, response),
   });

@@ -4,6 +4,8 @@ import { join } from "node:path";
 import { ConfigError } from "../errors.ts";
 import { longFlagOf, options, variableOf, type Config, type Option } from "./options.ts";
 
+const PREFIX = "MCP_ACCEL_";
+
 type Raw = Readonly<Record<string, unknown>>;
 
 export interface ConfigSources {
@@ -20,12 +22,13 @@ export interface ConfigSources {
  */
 export function loadConfig({ flags, env, file }: ConfigSources): Config {
   const fromFile = file === undefined ? {} : readFile(file);
+  refuseUnknownVariables(env);
   const values = options.map((option: Option) => {
     const flag =
       option.alias !== undefined && option.alias in flags ? option.alias : longFlagOf(option.path);
     const variable = variableOf(option.path);
     if (flags[flag] !== undefined) return [option.path, check(option, flags[flag], `--${flag}`)];
-    if (env[variable] !== undefined) return [option.path, check(option, env[variable], variable)];
+    if (isSet(env[variable])) return [option.path, check(option, env[variable], variable)];
     if (fromFile[option.path] !== undefined)
       return [option.path, check(option, fromFile[option.path], `${option.path} in ${file}`)];
     return [option.path, option.default];
@@ -37,7 +40,23 @@ export function loadConfig({ flags, env, file }: ConfigSources): Config {
       `at most guard.maxMemoryBytes (${config["guard.maxMemoryBytes"]})`,
       config["guard.streamMaxMemoryBytes"],
     );
+  if (config["ops.port"] !== 0 && config["ops.port"] === config["http.port"])
+    throw wrong("ops.port", "another port than http.port", config["ops.port"]);
   return config.store === "" ? { ...config, store: defaultStore(env) } : config;
+}
+
+/** An empty variable counts as none, as compose files and shells leave it. */
+function isSet(value: string | undefined): value is string {
+  return value !== undefined && value !== "";
+}
+
+function refuseUnknownVariables(env: ConfigSources["env"]): void {
+  const known = new Set(options.map(({ path }) => variableOf(path)));
+  const unknown = Object.keys(env).find((name) => name.startsWith(PREFIX) && !known.has(name));
+  if (unknown !== undefined)
+    throw new ConfigError(
+      `The environment variable ${unknown} names no option. 'mcp-accel serve --help' lists those that exist.`,
+    );
 }
 
 function check(option: Option, value: unknown, place: string): unknown {
@@ -121,7 +140,7 @@ function isObject(value: unknown): value is Raw {
 }
 
 /** XDG state folder: https://specifications.freedesktop.org/basedir-spec/latest/ */
-function defaultStore(env: ConfigSources["env"]): string {
+export function defaultStore(env: ConfigSources["env"]): string {
   const base = env["XDG_STATE_HOME"] ?? env["LOCALAPPDATA"] ?? join(homedir(), ".local", "state");
   return join(base, "mcp-accel", "swarm.db");
 }

@@ -4,6 +4,7 @@ import { request as requestHttps } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import { Readable } from "node:stream";
 import { McpAccelError } from "../errors.ts";
+import { addressNotAllowed, upstreamUnavailable } from "../tools/fetch-errors.ts";
 import type { HttpService } from "../tools/services.ts";
 
 const MAX_REDIRECTS = 5;
@@ -36,7 +37,7 @@ async function once(
 ): Promise<IncomingMessage> {
   const literal = url.hostname.replace(/^\[|\]$/g, "");
   if (allowAddress !== undefined && isIP(literal) !== 0 && !allowAddress(literal))
-    throw notAllowed(literal);
+    throw addressNotAllowed(literal);
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
   const send = url.protocol === "https:" ? requestHttps : requestHttp;
   const lookup = allowAddress === undefined ? {} : { lookup: checkedLookup(allowAddress) };
@@ -61,7 +62,7 @@ function checkedLookup(allowAddress: (address: string) => boolean): LookupFuncti
       const refused = found.find(({ address }) => !allowAddress(address));
       const [first] = found;
       if (refused !== undefined || first === undefined)
-        return callback(notAllowed(refused?.address ?? hostname), "", 0);
+        return callback(addressNotAllowed(refused?.address ?? hostname), "", 0);
       if (options.all === true) callback(null, found);
       else callback(null, first.address, first.family);
     });
@@ -98,18 +99,6 @@ function toResponse(answer: IncomingMessage, url: URL): Response {
   return response;
 }
 
-function notAllowed(address: string): McpAccelError {
-  return new McpAccelError(
-    "ADDRESS_NOT_ALLOWED",
-    `${address} is not a public address. Start the server with --fetch-allow-private true to reach it.`,
-  );
-}
-
 function unreachable(url: URL, error: Error): Error {
-  if (error instanceof McpAccelError) return error;
-  return new McpAccelError(
-    "UPSTREAM_UNAVAILABLE",
-    `Cannot reach ${url.origin}: ${error.message}.`,
-    { cause: error },
-  );
+  return error instanceof McpAccelError ? error : upstreamUnavailable(url, error);
 }

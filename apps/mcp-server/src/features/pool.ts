@@ -1,5 +1,11 @@
-import { PoolAgent, publicAddressesOnly } from "@mcp-accel/http-pool";
+import {
+  AddressNotAllowedError,
+  PoolAgent,
+  publicAddressesOnly,
+  UpstreamUnavailableError,
+} from "@mcp-accel/http-pool";
 import type { Config } from "../config/options.ts";
+import { addressNotAllowed, upstreamUnavailable } from "../tools/fetch-errors.ts";
 import type { HttpService } from "../tools/services.ts";
 import type { Feature } from "./feature.ts";
 
@@ -13,11 +19,24 @@ export function poolFeature(config: Config): Feature & HttpService {
     ...(!config["fetch.allowPrivate"] && { allowAddress: publicAddressesOnly }),
   });
   return {
-    get: (url, init) => agent.fetch(url, init),
+    get: async (url, init) => {
+      try {
+        return await agent.fetch(url, init);
+      } catch (error) {
+        throw asPlain(error, url);
+      }
+    },
     stats: () => agent.stats(),
     collectables: [agent],
     [Symbol.asyncDispose]: () => agent.destroy(),
   };
+}
+
+/** The errors that a plain server has too keep its codes: switching the pool off changes none. */
+function asPlain(error: unknown, url: URL): unknown {
+  if (error instanceof AddressNotAllowedError) return addressNotAllowed(url.hostname, error);
+  if (error instanceof UpstreamUnavailableError) return upstreamUnavailable(url, error);
+  return error;
 }
 
 /** Whether `fetch_url` may connect to an address; a limit, not an optimisation, so it holds without the pool too. */

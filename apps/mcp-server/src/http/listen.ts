@@ -9,8 +9,6 @@ export interface Listener extends AsyncDisposable {
 export interface ListenOptions {
   readonly host: string;
   readonly port: number;
-  /** Named in the message when the port is taken. */
-  readonly portFlag: string;
   readonly requestTimeoutMs: number;
   readonly handle: (request: IncomingMessage, response: ServerResponse) => Promise<void>;
 }
@@ -42,13 +40,10 @@ export async function listen(options: ListenOptions): Promise<Listener> {
   return { url: `http://${name}:${bound}`, [Symbol.asyncDispose]: () => close(server) };
 }
 
-function describe(
-  error: NodeJS.ErrnoException,
-  { host, port, portFlag }: ListenOptions,
-): ListenError {
+function describe(error: NodeJS.ErrnoException, { host, port }: ListenOptions): ListenError {
   if (error.code === "EADDRINUSE")
     return new ListenError(
-      `Port ${port} of ${host} is taken by another program. Stop it, or choose another port with --${portFlag} (0 takes a free one).`,
+      `Port ${port} of ${host} is taken by another program. Stop it, or choose other ports with --port and --ops-port (0 takes a free one).`,
       { cause: error },
     );
   return new ListenError(`Cannot listen on ${host}:${port}: ${error.message}.`, { cause: error });

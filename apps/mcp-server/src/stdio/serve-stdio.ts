@@ -12,9 +12,9 @@ const PROTOCOL_VERSION_KEY = "io.modelcontextprotocol/protocolVersion";
  * @returns a promise that resolves when the client has gone
  */
 export async function serveStdio(host: Host, options: LineTransportOptions): Promise<void> {
-  const wire = new LineTransport(options);
+  const wire = host.guardTransport(new LineTransport(options), options.output);
   const { promise: gone, resolve } = Promise.withResolvers<void>();
-  const connection = new Connection(host, host.guardTransport(wire, options.output));
+  const connection = new Connection(host, wire);
   wire.onmessage = (message) => connection.deliver(message);
   wire.onerror = (error) => host.reportError(error, "stdio");
   wire.onclose = () => {

@@ -9,7 +9,7 @@ export function agentTools({ store }: Services): readonly Tool[] {
       name: "create_agent",
       title: "Create an agent",
       description: "Creates an active agent, in a swarm when one is named.",
-      input: z.object({
+      input: z.strictObject({
         name: shortText("The agent's name"),
         role: shortText("What the agent does, for example researcher").default("worker"),
         swarmId: id("The swarm the agent joins").optional(),
@@ -23,7 +23,7 @@ export function agentTools({ store }: Services): readonly Tool[] {
       name: "list_agents",
       title: "List agents",
       description: "Lists agents, oldest first, page by page.",
-      input: z.object({
+      input: z.strictObject({
         ...pageInput,
         status: agentStatus.optional().describe("Only agents of this status"),
         swarmId: id("Only agents of this swarm").optional(),
@@ -41,7 +41,7 @@ export function agentTools({ store }: Services): readonly Tool[] {
       name: "get_agent",
       title: "Get an agent",
       description: "Returns one agent.",
-      input: z.object({ agentId: id("The agent's id") }),
+      input: z.strictObject({ agentId: id("The agent's id") }),
       output: z.object({ agent }),
       annotations: readOnly,
       tier: "fast",
@@ -52,8 +52,8 @@ export function agentTools({ store }: Services): readonly Tool[] {
       name: "retire_agent",
       title: "Retire an agent",
       description:
-        "Retires an agent for good: it takes no more tasks. Retiring it again changes nothing.",
-      input: z.object({ agentId: id("The agent's id") }),
+        "Retires an agent for good: it takes no more tasks. Its open tasks stay assigned to it and can still be completed. Retiring it again changes nothing.",
+      input: z.strictObject({ agentId: id("The agent's id") }),
       output: z.object({ agent }),
       annotations: destructive,
       tier: "fast",
@@ -64,7 +64,7 @@ export function agentTools({ store }: Services): readonly Tool[] {
       title: "Workload of the agents",
       description:
         "Counts open, done and failed tasks of up to 1,000 active agents, busiest first.",
-      input: z.object({ swarmId: id("Only agents of this swarm").optional() }),
+      input: z.strictObject({ swarmId: id("Only agents of this swarm").optional() }),
       output: z.object({
         agents: z.array(
           z.object({

@@ -14,7 +14,7 @@ export function batchCallTool({ bulk, callTool, maxResultBytes }: Services): Too
     name: NAME,
     title: "Call many tools",
     description: `Runs up to ${MAX_CALLS} tool calls with one request, several at a time and in no promised order, and returns one outcome per call in the order given. A call that fails does not hinder the others.`,
-    input: z.object({
+    input: z.strictObject({
       calls: z
         .array(
           z.object({

@@ -11,7 +11,7 @@ export function bulkTools({ bulk }: Services): readonly Tool[] {
       title: "Assign many tasks",
       description:
         "Creates and assigns up to 10,000 tasks. A task that cannot be assigned is reported in its place and does not hinder the others.",
-      input: z.object({ tasks: z.array(newTask).min(1).max(10_000) }),
+      input: z.strictObject({ tasks: z.array(newTask).min(1).max(10_000) }),
       output: z.object({
         assigned: z.number(),
         failed: z.number(),

@@ -14,7 +14,7 @@ export function exportTools({ store, exports }: Services): readonly Tool[] {
       title: "Export tasks",
       description:
         "Exports every matching task as one JSON object a line. With delivery 'progress' the lines arrive in the messages of progress notifications, at the reader's pace and without a bound on their number; with 'result' they arrive in the result, up to the server's memory limit for one stream.",
-      input: z.object({
+      input: z.strictObject({
         delivery: z.enum(["result", "progress"]).default("result"),
         status: taskStatus.optional().describe("Only tasks of this status"),
         agentId: id("Only tasks of this agent").optional(),

@@ -14,9 +14,9 @@ export function fetchTools({ http }: Services): readonly Tool[] {
       title: "Fetch a URL",
       description:
         "Fetches a page over HTTP or HTTPS with GET and returns its text. Redirects are followed. Only public addresses are reached unless the operator allows more.",
-      input: z.object({
+      input: z.strictObject({
         url: z
-          .url({ protocol: /^https?$/ })
+          .url({ protocol: /^https?$/, error: "Expected an http: or https: URL" })
           .max(8_000)
           .describe("An http: or https: URL"),
         maxBytes: z

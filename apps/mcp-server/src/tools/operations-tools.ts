@@ -9,7 +9,7 @@ export function operationsTools({ operations }: Services): readonly Tool[] {
       title: "Clear the cache",
       description:
         "Forgets cached results: those with one of the tags, or all of them. The next reads compute again.",
-      input: z.object({
+      input: z.strictObject({
         tags: z
           .array(z.string().min(1).max(200))
           .min(1)
@@ -30,7 +30,7 @@ export function operationsTools({ operations }: Services): readonly Tool[] {
       title: "Statistics of the server",
       description:
         "Returns the counters of the cache, the connection pool, the stream guard, the batcher and the process.",
-      input: z.object({}),
+      input: z.strictObject({}),
       output: z.record(z.string(), z.unknown()),
       annotations: { ...readOnly, idempotentHint: false },
       tier: "fast",

@@ -40,11 +40,11 @@ export const swarm = z.object({
   id: z.string(),
   name: z.string(),
   goal: z.string(),
-  size: z.number(),
+  size: z.number().describe("Agents asked for when it was created or last scaled"),
   createdAt: z.string(),
 });
 
-export const newTask = z.object({
+export const newTask = z.strictObject({
   title: shortText("What is to be done"),
   description: longText("Details for the agent").optional(),
   priority: z

@@ -4,7 +4,7 @@ import { agent, id, longText, shortText, swarm } from "./schemas.ts";
 import type { Services } from "./services.ts";
 import { additive, defineTool, destructive, readOnly, type Tool } from "./tool.ts";
 
-const size = z.number().int().min(0).max(1_000).describe("Number of active agents");
+const size = z.number().int().min(0).max(1_000).describe("Number of active agents asked for");
 const statusOutput = z.object({
   swarm,
   agents: z.object({ active: z.number(), retired: z.number() }),
@@ -17,7 +17,7 @@ export function swarmTools({ store, events }: Services): readonly Tool[] {
       name: "create_swarm",
       title: "Create a swarm",
       description: "Creates a swarm with a goal and its first agents.",
-      input: z.object({
+      input: z.strictObject({
         name: shortText("The swarm's name"),
         goal: longText("What the swarm is for").default(""),
         size: size.default(3),
@@ -35,7 +35,7 @@ export function swarmTools({ store, events }: Services): readonly Tool[] {
       title: "Scale a swarm",
       description:
         "Adds agents up to the size, or retires the youngest without open tasks down to it. Agents with open tasks stay and are counted as busy.",
-      input: z.object({ swarmId: id("The swarm's id"), size }),
+      input: z.strictObject({ swarmId: id("The swarm's id"), size }),
       output: z.object({
         swarm,
         created: z.array(agent),
@@ -53,7 +53,7 @@ export function swarmTools({ store, events }: Services): readonly Tool[] {
       name: "swarm_status",
       title: "Status of a swarm",
       description: "Counts a swarm's agents and tasks by status.",
-      input: z.object({ swarmId: id("The swarm's id") }),
+      input: z.strictObject({ swarmId: id("The swarm's id") }),
       output: statusOutput,
       annotations: readOnly,
       tier: "fast",
@@ -70,7 +70,7 @@ function watchSwarm({ store, events }: Pick<Services, "store" | "events">): Tool
     title: "Watch a swarm",
     description:
       "Waits until the swarm's status differs from what it is now, or until the time is up, and returns the status.",
-    input: z.object({
+    input: z.strictObject({
       swarmId: id("The swarm's id"),
       timeoutMs: z
         .number()

@@ -20,7 +20,7 @@ export function taskTools({ store, bulk }: Services): readonly Tool[] {
       name: "complete_task",
       title: "Complete a task",
       description: "Marks an assigned task as done or failed, with its result.",
-      input: z.object({
+      input: z.strictObject({
         taskId: id("The task's id"),
         outcome: z.enum(["done", "failed"]).default("done"),
         result: longText("What came out of it").optional(),
@@ -36,7 +36,7 @@ export function taskTools({ store, bulk }: Services): readonly Tool[] {
       name: "list_tasks",
       title: "List tasks",
       description: "Lists tasks, oldest first, page by page.",
-      input: z.object({
+      input: z.strictObject({
         ...pageInput,
         status: taskStatus.optional().describe("Only tasks of this status"),
         agentId: id("Only tasks of this agent").optional(),
@@ -55,7 +55,7 @@ export function taskTools({ store, bulk }: Services): readonly Tool[] {
       name: "get_task",
       title: "Get a task",
       description: "Returns one task.",
-      input: z.object({ taskId: id("The task's id") }),
+      input: z.strictObject({ taskId: id("The task's id") }),
       output: z.object({ task }),
       annotations: readOnly,
       tier: "fast",

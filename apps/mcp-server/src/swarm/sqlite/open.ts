@@ -1,5 +1,3 @@
-import { mkdirSync } from "node:fs";
-import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { StoreOpenError } from "../../errors.ts";
 import { prepareSchema } from "./schema.ts";
@@ -15,7 +13,6 @@ const BUSY_TIMEOUT_MS = 5_000;
 export function openDatabase(file: string): DatabaseSync {
   let db: DatabaseSync | undefined;
   try {
-    if (file !== ":memory:") mkdirSync(dirname(file), { recursive: true });
     db = new DatabaseSync(file, { timeout: BUSY_TIMEOUT_MS, enableForeignKeyConstraints: true });
     prepareSchema(db, file);
     db.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
@@ -39,7 +36,7 @@ function describe(error: unknown, file: string): StoreOpenError {
       { cause: error },
     );
   return new StoreOpenError(
-    `Cannot open the database ${file}: ${message}${code === undefined || message.includes(code) ? "" : ` (${code})`}. Name a file in a folder you can write to with --store.`,
+    `Cannot open the database ${file}: ${message}${code === undefined || message.includes(code) ? "" : ` (${code})`}. Name a file in a folder that exists and that you can write to with --store.`,
     { cause: error },
   );
 }

@@ -1,0 +1,19 @@
+import { McpAccelError } from "../errors.ts";
+
+/** What `fetch_url` answers, with and without the pool. */
+
+export function addressNotAllowed(host: string, cause?: unknown): McpAccelError {
+  return new McpAccelError(
+    "ADDRESS_NOT_ALLOWED",
+    `${host} is not a public address. Start the server with --fetch-allow-private true to reach it.`,
+    { cause },
+  );
+}
+
+export function upstreamUnavailable(url: URL, cause: Error): McpAccelError {
+  return new McpAccelError(
+    "UPSTREAM_UNAVAILABLE",
+    `Cannot reach ${url.origin}: ${cause.message}. Try again later, or another URL.`,
+    { cause },
+  );
+}
