@@ -5,5 +5,6 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   resolve: { conditions: ["@mcp-accel/source", "node", "import", "default"] },
   ssr: { resolve: { conditions: ["@mcp-accel/source", "node", "import", "default"] } },
-  test: { include: ["test/**/*.test.ts"] },
+  // A limit for what hangs, not a claim about speed: a busy machine starts processes slowly.
+  test: { include: ["test/**/*.test.ts"], testTimeout: 30_000 },
 });

@@ -66,6 +66,9 @@ function parseFlags(args: readonly string[]): Flags {
 
 /** Node's own message names the flag; what follows it is advice for other programs. */
 function explain({ message }: Error): string {
+  const [, ambiguous] = /^Option '(-[^']*)' argument is ambiguous/.exec(message) ?? [];
+  if (ambiguous !== undefined)
+    return `${ambiguous}: the value looks like a flag. Write ${ambiguous}=VALUE if it is meant. 'mcp-accel serve --help' lists the flags.`;
   const [first = message] = message.split(/\. |\n/);
   return `${first.replace(/\.$/, "")}. 'mcp-accel serve --help' lists the flags.`;
 }

@@ -33,12 +33,18 @@ export async function serve(config: Config, { stdio }: { readonly stdio: boolean
 function startStdio(config: Config, logger: Logger): RunningServer {
   const composition = compose(config, logger);
   logger.info({ store: config.store }, "serving on stdin and stdout");
-  const ended = serveStdio(composition.host, {
+  const client = serveStdio(composition.host, {
     input: process.stdin,
     output: process.stdout,
     maxLineBytes: config["stdio.maxLineBytes"],
   });
-  return { ended, [Symbol.asyncDispose]: () => composition[Symbol.asyncDispose]() };
+  return {
+    ended: client.gone,
+    [Symbol.asyncDispose]: async () => {
+      await client.stop();
+      await composition[Symbol.asyncDispose]();
+    },
+  };
 }
 
 /** @throws ConfigError, StoreOpenError or ListenError; nothing is left behind then. */

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import { createServer, type AddressInfo } from "node:net";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 import { DatabaseSync } from "node:sqlite";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { fromSource } from "./support/from-source.ts";
@@ -63,6 +64,16 @@ describe("the command line", () => {
       /Unknown option '--prot'\. 'mcp-accel serve --help' lists the flags\./,
     );
     expectOneClearError(await run(["serve", "--port"]), 2, /'--port <value>' argument missing/);
+    expectOneClearError(
+      await run(["serve", "--port", "-1"]),
+      2,
+      /--port: the value looks like a flag/,
+    );
+    expectOneClearError(
+      await run(["serve", "--port", "1", "--http-port", "2"]),
+      2,
+      /--port and --http-port are the same option/,
+    );
     expectOneClearError(await run(["serve", "extra"]), 2, /Unexpected argument 'extra'/);
   });
 
@@ -75,7 +86,7 @@ describe("the command line", () => {
     expectOneClearError(
       await run(["serve", "--host", "0.0.0.0"]),
       2,
-      /http\.host: expected one of 127\.0\.0\.1, ::1, localhost/,
+      /http\.host \(--host\): expected one of 127\.0\.0\.1, ::1, localhost/,
     );
   });
 
@@ -183,6 +194,34 @@ describe("serve over stdio", () => {
     expect(answers.find(({ id }) => id === null)?.error?.code).toBe(-32700);
     expect(stderr.trim().split("\n")).toHaveLength(1);
     expect(JSON.parse(stderr)).toMatchObject({ level: 30, store: ":memory:" });
+    expect(code).toBe(0);
+  });
+
+  test("answers what is under way when it is told to stop", async () => {
+    const child = spawn(process.execPath, [
+      ...fromSource,
+      ...["serve", "--stdio", "--store", ":memory:"],
+    ]);
+    const lines = createInterface({ input: child.stdout });
+    const answers = lines[Symbol.asyncIterator]();
+    const answer = async (id: number): Promise<Record<string, unknown>> => {
+      const message = JSON.parse((await answers.next()).value as string) as { id?: number };
+      return message.id === id ? message : answer(id);
+    };
+    const call = (name: string, args: object): object => ({ name, arguments: args });
+    child.stdin.write(initialize);
+    await answer(1);
+    child.stdin.write(request(2, "tools/call", call("create_swarm", { name: "s" })));
+    const { result } = (await answer(2)) as {
+      result: { structuredContent: { swarm: { id: string } } };
+    };
+    const watch = { swarmId: result.structuredContent.swarm.id, timeoutMs: 500 };
+    child.stdin.write(request(3, "tools/call", call("watch_swarm", watch)));
+    child.stdin.write(request(4, "ping"));
+    expect(await answer(4)).toMatchObject({ id: 4 });
+    child.kill("SIGTERM");
+    expect(await answer(3)).toMatchObject({ id: 3, result: {} });
+    const [code] = (await once(child, "exit")) as [number];
     expect(code).toBe(0);
   });
 

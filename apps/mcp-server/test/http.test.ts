@@ -77,6 +77,13 @@ describe("the MCP endpoint answers bad requests with one clear error", () => {
     chunked.destroy();
   });
 
+  test("a long body over the limit is answered, not reset", async () => {
+    for (let round = 0; round < 5; round += 1) {
+      const [status] = await post(JSON.stringify({ padding: "x".repeat(20_000_000) }));
+      expect(status).toBe(413);
+    }
+  });
+
   test("another content type", async () => {
     const [status, { error }] = await post("{}", { "content-type": "text/plain" });
     expect(status).toBe(415);

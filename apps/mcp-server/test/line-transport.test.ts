@@ -20,7 +20,7 @@ describe("the line transport", () => {
     output.on("data", (data) => {
       text += String(data);
     });
-    transport = new LineTransport({ input, output, maxLineBytes: 100 });
+    transport = new LineTransport({ input, output, maxLineBytes: 400 });
     transport.onmessage = (message) => void messages.push(message);
     closed = new Promise((resolve) => {
       transport.onclose = resolve;
@@ -42,20 +42,24 @@ describe("the line transport", () => {
   });
 
   test.each([
-    ["{", -32700],
-    ["[]", -32600],
-    ["1", -32600],
-    ["null", -32600],
-    ['{"id":1,"method":"ping"}', -32600],
-    ['{"jsonrpc":"2.0","id":{},"method":"ping"}', -32600],
-    ['{"jsonrpc":"2.0","id":1}', -32600],
-    ['{"jsonrpc":"2.0","id":1.5,"method":"ping"}', -32600],
-    ['{"jsonrpc":"2.0","id":1,"method":"ping","params":5}', -32600],
-    ['{"jsonrpc":"2.0","id":1,"method":"ping","params":null}', -32600],
-  ])("answers %s with one error and goes on", async (line, code) => {
+    ["{", -32700, null],
+    ["[]", -32600, null],
+    ["1", -32600, null],
+    ["null", -32600, null],
+    ['{"id":1,"method":"ping"}', -32600, 1],
+    ['{"jsonrpc":"2.0","id":{},"method":"ping"}', -32600, null],
+    ['{"jsonrpc":"2.0","id":1}', -32600, 1],
+    ['{"jsonrpc":"2.0","id":1.5,"method":"ping"}', -32600, null],
+    ['{"jsonrpc":"2.0","id":1,"method":"a","params":5}', -32600, 1],
+    ['{"jsonrpc":"2.0","id":1,"method":"a","params":null}', -32600, 1],
+    ['{"jsonrpc":"2.0","id":1,"method":"a","extra":1}', -32600, 1],
+    ['{"jsonrpc":"2.0","id":1,"method":"a","params":{"_meta":5}}', -32600, 1],
+    ['{"jsonrpc":"2.0","id":1,"result":[]}', -32600, 1],
+    [`${"[".repeat(99)}{"id":1}`, -32700, null],
+  ])("answers %s with one error and goes on", async (line, code, id) => {
     input.write(`${line}\n${ping(7)}\n`);
     await tick();
-    expect(written()).toMatchObject([{ jsonrpc: "2.0", id: null, error: { code } }]);
+    expect(written()).toMatchObject([{ jsonrpc: "2.0", id, error: { code } }]);
     expect(messages).toMatchObject([{ id: 7 }]);
   });
 
@@ -66,7 +70,7 @@ describe("the line transport", () => {
       {
         jsonrpc: "2.0",
         id: null,
-        error: { code: -32600, message: "Message too long: a line may have 100 bytes" },
+        error: { code: -32600, message: "Message too long: a line may have 400 bytes" },
       },
     ]);
     input.write(`\n${ping(8)}\n`);
@@ -103,6 +107,66 @@ describe("the line transport", () => {
     expect(sent).toBe(false);
     slow.resume();
     await sending;
+  });
+
+  test("takes nothing more while its reader does not read, and goes on when it does", async () => {
+    const lines = new PassThrough();
+    const slow = new PassThrough({ highWaterMark: 1_000 });
+    const held = new LineTransport({ input: lines, output: slow, maxLineBytes: 100 });
+    await held.start();
+    for (let index = 0; index < 100; index += 1) lines.write("x\n".repeat(1_000));
+    await tick();
+    expect(slow.readableLength + slow.writableLength).toBeLessThan(5_000);
+    let answers = 0;
+    slow.on("data", (data) => (answers += String(data).split("\n").length - 1));
+    while (answers < 100_000) await tick();
+    await held.close();
+  });
+
+  test("takes a bounded number of requests that have no answer yet", async () => {
+    for (let id = 0; id < 1_500; id += 1) input.write(`${ping(id)}\n`);
+    await tick();
+    expect(messages).toHaveLength(1_000);
+    for (let id = 0; id < 1_000; id += 1) await transport.send({ jsonrpc: "2.0", id, result: {} });
+    await tick();
+    expect(messages).toHaveLength(1_500);
+  });
+
+  test("refuses what is not UTF-8, and what is nested too deeply", async () => {
+    input.write(Buffer.from([0x22, 0xff, 0xfe, 0x22, 0x0a]));
+    input.write(`{"jsonrpc":"2.0","id":1,"result":${"[".repeat(120)}${"]".repeat(120)}}\n`);
+    await tick();
+    expect(written()).toMatchObject([{ error: { code: -32700 } }, { error: { code: -32600 } }]);
+    expect(messages).toEqual([]);
+  });
+
+  test("a receiver that throws costs its message an error, and the connection nothing", async () => {
+    const errors: Error[] = [];
+    transport.onerror = (error) => void errors.push(error);
+    transport.onmessage = () => {
+      throw new RangeError("Maximum call stack size exceeded");
+    };
+    input.write(`${ping(1)}\n`);
+    await tick();
+    expect(written()).toMatchObject([{ id: 1, error: { code: -32603 } }]);
+    expect(errors).toHaveLength(1);
+  });
+
+  test("a last line without its end is taken, too", async () => {
+    input.end(ping(1));
+    await tick();
+    expect(messages).toMatchObject([{ id: 1 }]);
+  });
+
+  test("finish() answers what is under way, takes nothing new, and closes", async () => {
+    input.write(`${ping(1)}\n`);
+    await tick();
+    await transport.finish(60_000);
+    input.write(`${ping(2)}\n`);
+    await tick();
+    await transport.send({ jsonrpc: "2.0", id: 1, result: {} });
+    await closed;
+    expect(messages).toMatchObject([{ id: 1 }]);
   });
 
   test("closes when its output breaks", async () => {

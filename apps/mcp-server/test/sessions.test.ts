@@ -132,6 +132,43 @@ describe("a session of the 2025 protocols", () => {
       .toBe(0);
   });
 
+  test("answers a cancelled request with an error, so that its stream ends", async () => {
+    const session = await start();
+    const calling = post({ id: 2, method: "tools/call", params: { name: "wait" } }, session);
+    await toolStarted.promise;
+    const cancelled = { requestId: 2, reason: "enough" };
+    await post({ method: "notifications/cancelled", params: cancelled }, session);
+    expect(await (await calling).text()).toMatch(/"id":2.*"code":-32800/);
+    now += IDLE_MS;
+    await expect
+      .poll(() => {
+        sessions.closeIdle();
+        return sessions.size;
+      })
+      .toBe(0);
+  });
+
+  test("answers a request under way when the server stops", async () => {
+    const session = await start();
+    const calling = post({ id: 2, method: "tools/call", params: { name: "wait" } }, session);
+    await toolStarted.promise;
+    await sessions[Symbol.asyncDispose]();
+    expect(await (await calling).text()).toMatch(/"id":2.*The server is stopping/);
+  });
+
+  test("refuses an id that is in use, and takes it again after its answer", async () => {
+    const session = await start();
+    const wait = { id: 2, method: "tools/call", params: { name: "wait" } };
+    const calling = post(wait, session);
+    await toolStarted.promise;
+    const second = await post({ id: 2, method: "ping" }, session);
+    expect(second.status).toBe(400);
+    expect(await second.text()).toMatch(/the id 2 belongs to a request that is still under way/);
+    toolMayEnd.resolve();
+    await (await calling).text();
+    expect((await post({ id: 2, method: "ping" }, session)).status).toBe(200);
+  });
+
   test("is not started by a refused initialize", async () => {
     const response = await post({ id: 1, method: "initialize", params: {} });
     expect(response.status).toBe(400);

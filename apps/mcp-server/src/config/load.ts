@@ -24,6 +24,7 @@ export function loadConfig({ flags, env, file }: ConfigSources): Config {
   const fromFile = file === undefined ? {} : readFile(file);
   refuseUnknownVariables(env);
   const values = options.map((option: Option) => {
+    refuseTwice(option, flags);
     const flag =
       option.alias !== undefined && option.alias in flags ? option.alias : longFlagOf(option.path);
     const variable = variableOf(option.path);
@@ -43,6 +44,13 @@ export function loadConfig({ flags, env, file }: ConfigSources): Config {
   if (config["ops.port"] !== 0 && config["ops.port"] === config["http.port"])
     throw wrong("ops.port", "another port than http.port", config["ops.port"]);
   return config.store === "" ? { ...config, store: defaultStore(env) } : config;
+}
+
+function refuseTwice({ path, alias }: Option, flags: Raw): void {
+  const long = longFlagOf(path);
+  if (alias === undefined || alias === long || flags[alias] === undefined) return;
+  if (flags[long] !== undefined)
+    throw new ConfigError(`--${alias} and --${long} are the same option. Give one of them.`);
 }
 
 /** An empty variable counts as none, as compose files and shells leave it. */
@@ -141,6 +149,6 @@ function isObject(value: unknown): value is Raw {
 
 /** XDG state folder: https://specifications.freedesktop.org/basedir-spec/latest/ */
 export function defaultStore(env: ConfigSources["env"]): string {
-  const base = env["XDG_STATE_HOME"] ?? env["LOCALAPPDATA"] ?? join(homedir(), ".local", "state");
-  return join(base, "mcp-accel", "swarm.db");
+  const given = [env["XDG_STATE_HOME"], env["LOCALAPPDATA"]].find((folder) => isSet(folder));
+  return join(given ?? join(homedir(), ".local", "state"), "mcp-accel", "swarm.db");
 }

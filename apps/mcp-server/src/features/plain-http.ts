@@ -2,9 +2,15 @@ import { lookup as dnsLookup, type LookupAddress } from "node:dns";
 import { request as requestHttp, type IncomingMessage } from "node:http";
 import { request as requestHttps } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
-import { Readable } from "node:stream";
+import { pipeline, Readable, type Transform } from "node:stream";
+import { createBrotliDecompress, createGunzip, createInflate } from "node:zlib";
 import { McpAccelError } from "../errors.ts";
-import { addressNotAllowed, upstreamUnavailable } from "../tools/fetch-errors.ts";
+import {
+  addressNotAllowed,
+  badAnswer,
+  badRedirect,
+  upstreamUnavailable,
+} from "../tools/fetch-errors.ts";
 import type { HttpService } from "../tools/services.ts";
 
 const MAX_REDIRECTS = 5;
@@ -20,10 +26,7 @@ export function plainHttp(allowAddress: ((address: string) => boolean) | undefin
       answer.destroy();
       target = next;
     }
-    throw new McpAccelError(
-      "TOO_MANY_REDIRECTS",
-      `${url.origin} redirected more than ${MAX_REDIRECTS} times.`,
-    );
+    throw badRedirect(url, `it redirected more than ${MAX_REDIRECTS} times`);
   };
   return { get };
 }
@@ -48,6 +51,11 @@ async function once(
     ...lookup,
   });
   request.once("response", resolve);
+  request.once("upgrade", (_answer, socket) => {
+    socket.destroy();
+    reject(badAnswer(url, new Error("it switched to another protocol")));
+  });
+  request.once("close", () => reject(badAnswer(url, new Error("it closed the connection"))));
   request.once("error", (error) =>
     reject(signal.aborted ? (signal.reason as Error) : unreachable(url, error)),
   );
@@ -79,10 +87,7 @@ function redirectOf(answer: IncomingMessage, from: URL): URL | undefined {
     !/^https?:$/.test(target.protocol) ||
     target.username + target.password !== ""
   )
-    throw new McpAccelError(
-      "BAD_REDIRECT",
-      `${from.origin} redirected to something that is no http: or https: URL without credentials.`,
-    );
+    throw badRedirect(from, "it redirected to what is no http: or https: URL without credentials");
   return target;
 }
 
@@ -92,12 +97,25 @@ function toResponse(answer: IncomingMessage, url: URL): Response {
     for (const value of values ?? []) headers.append(name, value);
   const status = answer.statusCode ?? 502;
   const empty = status === 204 || status === 205 || status === 304;
-  const body = empty ? null : (Readable.toWeb(answer) as ReadableStream);
+  const body = empty ? null : (Readable.toWeb(decoded(answer)) as ReadableStream);
   if (empty) answer.resume();
   const response = new Response(body, { status, headers });
   Object.defineProperty(response, "url", { value: url.href });
   return response;
 }
+
+/** Some servers compress although they were asked not to. */
+function decoded(answer: IncomingMessage): Readable {
+  const decoder = decoders[answer.headers["content-encoding"]?.toLowerCase() ?? ""]?.();
+  return decoder === undefined ? answer : pipeline(answer, decoder, () => {});
+}
+
+const decoders: Readonly<Record<string, () => Transform>> = {
+  gzip: createGunzip,
+  "x-gzip": createGunzip,
+  deflate: createInflate,
+  br: createBrotliDecompress,
+};
 
 function unreachable(url: URL, error: Error): Error {
   return error instanceof McpAccelError ? error : upstreamUnavailable(url, error);

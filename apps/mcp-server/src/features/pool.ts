@@ -1,11 +1,12 @@
 import {
   AddressNotAllowedError,
   PoolAgent,
+  RedirectError,
   publicAddressesOnly,
   UpstreamUnavailableError,
 } from "@mcp-accel/http-pool";
 import type { Config } from "../config/options.ts";
-import { addressNotAllowed, upstreamUnavailable } from "../tools/fetch-errors.ts";
+import { addressNotAllowed, badRedirect, upstreamUnavailable } from "../tools/fetch-errors.ts";
 import type { HttpService } from "../tools/services.ts";
 import type { Feature } from "./feature.ts";
 
@@ -36,6 +37,7 @@ export function poolFeature(config: Config): Feature & HttpService {
 function asPlain(error: unknown, url: URL): unknown {
   if (error instanceof AddressNotAllowedError) return addressNotAllowed(url.hostname, error);
   if (error instanceof UpstreamUnavailableError) return upstreamUnavailable(url, error);
+  if (error instanceof RedirectError) return badRedirect(url, error.message, error);
   return error;
 }
 

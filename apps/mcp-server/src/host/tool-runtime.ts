@@ -88,6 +88,7 @@ export class ToolRuntime {
         return this.#success(tool, await tool.run(parsed.data, shared));
       });
     } catch (error) {
+      if (context.signal.aborted) return failure("CANCELLED: The call was cancelled.");
       if (isUnforeseen(error)) this.#onUnforeseen(error, tool.name);
       const { code, message } = publicError(error);
       return failure(`${code}: ${message}`);

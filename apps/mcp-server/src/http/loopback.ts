@@ -6,6 +6,6 @@ const LOOPBACK = ["127.0.0.1", "::1", "localhost"];
 export function requireLoopback(host: string): void {
   if (LOOPBACK.includes(host)) return;
   throw new ConfigError(
-    `http.host: expected one of ${LOOPBACK.join(", ")}, got "${host}". The endpoint has no authentication; put a proxy that authenticates in front of it to serve other machines.`,
+    `http.host (--host): expected one of ${LOOPBACK.join(", ")}, got "${host}". The endpoint has no authentication; put a proxy that authenticates in front of it to serve other machines.`,
   );
 }

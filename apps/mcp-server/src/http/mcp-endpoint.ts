@@ -76,7 +76,7 @@ export class McpEndpoint implements AsyncDisposable {
       }
       await this.#route(request, response);
     } catch (error) {
-      this.#answer(error, request, response);
+      this.#answer(error, response);
     }
   }
 
@@ -84,6 +84,7 @@ export class McpEndpoint implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#draining = true;
     await this.#finished();
+    for (const response of this.#underWay) if (!response.headersSent) refuseWhileStopping(response);
     await Promise.allSettled([
       this.#sessions[Symbol.asyncDispose](),
       this.#modern[Symbol.asyncDispose](),
@@ -129,15 +130,10 @@ export class McpEndpoint implements AsyncDisposable {
     return readJson(request, this.#maxBodyBytes);
   }
 
-  #answer(error: unknown, request: IncomingMessage, response: ServerResponse): void {
+  #answer(error: unknown, response: ServerResponse): void {
     if (response.headersSent) return void response.destroy();
-    if (error instanceof BodyError) {
-      // The rest of the body is not read, so the connection cannot be used again.
-      if (!request.complete) response.setHeader("connection", "close");
+    if (error instanceof BodyError)
       return sendError(response, error.status, error.rpcCode, error.message);
-    }
-    if (error instanceof RangeError && error.message.includes("call stack"))
-      return sendError(response, 400, -32600, "Invalid request: the message is nested too deeply");
     if (isOverload(error)) return sendOverload(response, error);
     this.#host.reportError(error, "http");
     sendError(response, 500, -32603, "Internal error; the server's log has the details");

@@ -1,10 +1,9 @@
 import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
+import { type JsonError, parseJson } from "../json/parse-json.ts";
+import { idOf, invalidity, type JsonRpcMessage } from "./json-rpc-message.ts";
 
-export interface JsonRpcMessage {
-  readonly jsonrpc: "2.0";
-  readonly [key: string]: unknown;
-}
+export type { JsonRpcMessage };
 
 export interface LineTransportOptions {
   readonly input: Readable;
@@ -13,22 +12,31 @@ export interface LineTransportOptions {
 }
 
 const NEWLINE = 0x0a;
+const NOTHING = Buffer.alloc(0);
 /** How long requests under way may still answer after the input ended. */
 const FINISH_MS = 10_000;
+/** Requests taken and not answered; further messages stay in the pipe until one is. */
+const MAX_UNDER_WAY = 1_000;
 
 /**
- * JSON-RPC messages, one a line. A line that is too long, not JSON or no JSON-RPC message is answered with an error
- * (id null) and skipped; the connection goes on. When the input ends, requests under way are answered first.
+ * JSON-RPC messages, one a line. A line that is too long, not JSON or no JSON-RPC message is answered with an error and skipped; the
+ * connection goes on. While the client does not read, nothing more is taken from it, so that its answers cannot pile up. When the
+ * input ends, requests under way are answered first.
  */
 export class LineTransport {
   onmessage: ((message: JsonRpcMessage) => void) | undefined;
   onclose: (() => void) | undefined;
   onerror: ((error: Error) => void) | undefined;
   readonly #options: LineTransportOptions;
+  /** Received and not looked at. */
+  #unread: Buffer = NOTHING;
+  /** The line that is being received. */
   #parts: Buffer[] = [];
   #length = 0;
   #skipping = false;
   readonly #unanswered = new Set<unknown>();
+  #taking = false;
+  #drained: Promise<unknown> | undefined;
   #ended = false;
   #closed = false;
   #finishing: NodeJS.Timeout | undefined;
@@ -43,6 +51,7 @@ export class LineTransport {
     input.once("end", this.#end);
     input.once("close", this.#end);
     output.on("error", this.#fail);
+    output.on("drain", this.#take);
   }
 
   /** Resolves when the reader keeps up: after the line was taken, or after the buffered ones were. */
@@ -51,7 +60,19 @@ export class LineTransport {
     if (this.#closed || !output.writable) throw new Error("The connection is closed");
     const flowing = output.write(`${JSON.stringify(message)}\n`);
     if (!("method" in message) && "id" in message) this.#answered(message.id);
-    if (!flowing) await Promise.race([once(output, "drain"), once(output, "close")]);
+    if (!flowing) await this.#drain();
+  }
+
+  /** Takes no more messages; closes when those under way are answered, or after `limitMs`. */
+  async finish(limitMs: number): Promise<void> {
+    this.#options.input.pause();
+    this.#unread = NOTHING;
+    this.#skipping = false;
+    this.#length = 0;
+    this.#ended = true;
+    clearTimeout(this.#finishing);
+    this.#finishing = setTimeout(() => void this.close(), limitMs);
+    this.#closeWhenAnswered();
   }
 
   async close(): Promise<void> {
@@ -61,39 +82,61 @@ export class LineTransport {
     const { input, output } = this.#options;
     input.off("data", this.#read);
     input.pause();
+    output.off("drain", this.#take);
     output.off("error", this.#fail);
     output.on("error", () => {});
     this.onclose?.();
   }
 
+  readonly #read = (chunk: Buffer): void => {
+    this.#unread = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
+    this.#take();
+  };
+
   readonly #end = (): void => {
     if (this.#ended) return;
     this.#ended = true;
-    if (this.#unanswered.size === 0) return void this.close();
-    this.#finishing = setTimeout(() => void this.close(), FINISH_MS);
+    this.#finishing ??= setTimeout(() => void this.close(), FINISH_MS);
+    this.#take();
   };
-
-  #answered(id: unknown): void {
-    this.#unanswered.delete(id);
-    if (this.#ended && this.#unanswered.size === 0) void this.close();
-  }
 
   readonly #fail = (error: Error): void => {
     this.onerror?.(error);
     void this.close();
   };
 
-  readonly #read = (chunk: Buffer): void => {
-    let start = 0;
-    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
-      this.#take(chunk.subarray(start, end));
-      this.#endLine();
-      start = end + 1;
+  /** Looks at what has been received, as far as the client keeps reading its answers. */
+  readonly #take = (): void => {
+    if (this.#taking) return;
+    this.#taking = true;
+    while (!this.#held() && this.#unread.length > 0) {
+      const end = this.#unread.indexOf(NEWLINE);
+      if (end < 0) this.#append(this.#cut(this.#unread.length));
+      else {
+        this.#append(this.#cut(end));
+        this.#endLine();
+        this.#cut(1);
+      }
     }
-    this.#take(chunk.subarray(start));
+    this.#taking = false;
+    if (this.#held()) return void this.#options.input.pause();
+    if (!this.#ended) return void this.#options.input.resume();
+    this.#endLine();
+    this.#closeWhenAnswered();
   };
 
-  #take(part: Buffer): void {
+  #held(): boolean {
+    const { output } = this.#options;
+    return this.#closed || output.writableNeedDrain || this.#unanswered.size >= MAX_UNDER_WAY;
+  }
+
+  #cut(length: number): Buffer {
+    const part = this.#unread.subarray(0, length);
+    this.#unread = this.#unread.subarray(length);
+    return part;
+  }
+
+  #append(part: Buffer): void {
     if (this.#skipping || part.length === 0) return;
     this.#length += part.length;
     this.#parts.push(part);
@@ -104,47 +147,67 @@ export class LineTransport {
   }
 
   #endLine(): void {
-    const line = this.#skipping ? "" : Buffer.concat(this.#parts).toString("utf8").trim();
+    const line = this.#skipping ? NOTHING : Buffer.concat(this.#parts);
     this.#parts = [];
     this.#length = 0;
     this.#skipping = false;
-    if (line !== "") this.#deliver(line);
+    if (line.some((byte) => byte > 0x20)) this.#deliver(line);
   }
 
-  #deliver(line: string): void {
+  #deliver(line: Buffer): void {
     let message: unknown;
     try {
-      message = JSON.parse(line);
+      message = parseJson(line);
     } catch (error) {
-      return this.#refuse(
-        -32700,
-        `Parse error: expected one JSON object a line: ${(error as Error).message}`,
-      );
+      const { kind, message: why } = error as JsonError;
+      return kind === "depth"
+        ? this.#refuse(-32600, `Invalid request: ${why}`)
+        : this.#refuse(-32700, `Parse error: ${why}`);
     }
-    if (!isMessage(message))
-      return this.#refuse(
-        -32600,
-        'Invalid request: expected a JSON-RPC 2.0 message with "jsonrpc": "2.0", a text or an integer as id, an object as params, and a method or a result',
-      );
-    if ("method" in message && "id" in message) this.#unanswered.add(message["id"]);
-    if (message["method"] === "notifications/cancelled") this.#answered(cancelledId(message));
-    this.onmessage?.(message);
+    const invalid = invalidity(message);
+    if (invalid !== undefined)
+      return this.#refuse(-32600, `Invalid request: ${invalid}`, idOf(message));
+    this.#hand(message as JsonRpcMessage);
   }
 
-  #refuse(code: number, message: string): void {
-    this.send({ jsonrpc: "2.0", id: null, error: { code, message } }).catch((error: unknown) =>
+  #hand(message: JsonRpcMessage): void {
+    if ("method" in message && "id" in message) this.#unanswered.add(message["id"]);
+    if (message["method"] === "notifications/cancelled") this.#answered(cancelledId(message));
+    try {
+      this.onmessage?.(message);
+    } catch (error) {
+      this.onerror?.(error as Error);
+      this.#refuse(-32603, "Internal error; the server's log has the details", idOf(message));
+    }
+  }
+
+  #refuse(code: number, message: string, id: string | number | null = null): void {
+    this.send({ jsonrpc: "2.0", id, error: { code, message } }).catch((error: unknown) =>
       this.onerror?.(error as Error),
     );
   }
-}
 
-function isMessage(value: unknown): value is JsonRpcMessage {
-  if (typeof value !== "object" || value === null) return false;
-  const { jsonrpc, method, id, params = {} } = value as Record<string, unknown>;
-  if (jsonrpc !== "2.0") return false;
-  if (typeof params !== "object" || params === null || Array.isArray(params)) return false;
-  const validId = id === undefined || typeof id === "string" || Number.isSafeInteger(id);
-  return typeof method === "string" ? validId : validId && ("result" in value || "error" in value);
+  #answered(id: unknown): void {
+    if (!this.#unanswered.delete(id)) return;
+    if (this.#unanswered.size === MAX_UNDER_WAY - 1) queueMicrotask(this.#take);
+    this.#closeWhenAnswered();
+  }
+
+  #closeWhenAnswered(): void {
+    if (!this.#ended || this.#unread.length > 0 || this.#length > 0) return;
+    if (this.#unanswered.size === 0) void this.close();
+  }
+
+  /** One wait for all who wait for the same drain. */
+  #drain(): Promise<unknown> {
+    const { output } = this.#options;
+    this.#drained ??= Promise.race([once(output, "drain"), once(output, "close")])
+      .catch(() => {})
+      .finally(() => {
+        this.#drained = undefined;
+      });
+    return this.#drained;
+  }
 }
 
 /** A cancelled request is not answered. */

@@ -6,12 +6,21 @@ import { LineTransport, type JsonRpcMessage, type LineTransportOptions } from ".
 
 const PROTOCOL_VERSION_KEY = "io.modelcontextprotocol/protocolVersion";
 
+/** How long requests under way may still take when the server is told to stop. */
+const DRAIN_MS = 2_000;
+
+export interface StdioServer {
+  /** Resolves when the client has gone. */
+  readonly gone: Promise<void>;
+  /** Takes no new request, answers those under way for a while, then closes. */
+  stop(): Promise<void>;
+}
+
 /**
  * Serves one client on a pair of streams. The first message decides the protocol: one that claims a version in `_meta`
  * speaks 2026-07-28, any other one of the 2025 protocols. After `server/discover` alone the client may still fall back.
- * @returns a promise that resolves when the client has gone
  */
-export async function serveStdio(host: Host, options: LineTransportOptions): Promise<void> {
+export function serveStdio(host: Host, options: LineTransportOptions): StdioServer {
   const wire = host.guardTransport(new LineTransport(options), options.output);
   const { promise: gone, resolve } = Promise.withResolvers<void>();
   const connection = new Connection(host, wire);
@@ -21,8 +30,14 @@ export async function serveStdio(host: Host, options: LineTransportOptions): Pro
     connection.end();
     resolve();
   };
-  await wire.start();
-  await gone;
+  wire.start().catch((error: unknown) => host.reportError(error, "stdio"));
+  return {
+    gone,
+    stop: async () => {
+      await wire.finish(DRAIN_MS);
+      await gone;
+    },
+  };
 }
 
 class Connection {

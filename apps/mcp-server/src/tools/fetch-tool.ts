@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { McpAccelError } from "../errors.ts";
-import type { Services } from "./services.ts";
+import { badAnswer, upstreamUnavailable } from "./fetch-errors.ts";
+import type { HttpService, Services } from "./services.ts";
 import { defineTool, readOnly, type Tool } from "./tool.ts";
 
 const MAX_BYTES_DEFAULT = 256 * 1024;
@@ -40,24 +41,53 @@ export function fetchTools({ http }: Services): readonly Tool[] {
       run: async ({ url, maxBytes }, { signal }) => {
         const target = new URL(url);
         if (target.username !== "" || target.password !== "") throw credentialsInUrl();
-        const response = await http.get(target, {
-          signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
-          headers: { accept: "text/*, application/json;q=0.9, */*;q=0.1" },
-        });
-        const body = await readBody(response, maxBytes);
-        return {
-          status: response.status,
-          url: response.url === "" ? url : response.url,
-          contentType: response.headers.get("content-type") ?? "",
-          ...body,
-        };
+        if (target.port === "0") throw upstreamUnavailable(target, new Error("port 0 is no port"));
+        const limited = AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]);
+        try {
+          return await fetchPage(http, target, maxBytes, limited);
+        } catch (error) {
+          throw limited.aborted || isCoded(error) ? error : badAnswer(target, error);
+        }
       },
     }),
   ];
 }
 
+async function fetchPage(http: HttpService, url: URL, maxBytes: number, signal: AbortSignal) {
+  const response = await http.get(url, {
+    signal,
+    headers: { accept: "text/*, application/json;q=0.9, */*;q=0.1" },
+  });
+  const contentType = response.headers.get("content-type") ?? "";
+  return {
+    status: response.status,
+    url: response.url === "" ? url.href : response.url,
+    contentType,
+    ...(await readBody(response, decoderOf(contentType), maxBytes)),
+  };
+}
+
+/** Errors of this server and of the pool; those of sockets, parsers and decompressors are not for callers. */
+function isCoded(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return (
+    error instanceof McpAccelError || (typeof code === "string" && code.startsWith("HTTP_POOL_"))
+  );
+}
+
+/** In the charset that the page declares; UTF-8 when it declares none or an unknown one. */
+function decoderOf(contentType: string): InstanceType<typeof TextDecoder> {
+  const [, charset = "utf-8"] = /charset\s*=\s*"?([^\s;"]+)/i.exec(contentType) ?? [];
+  try {
+    return new TextDecoder(charset);
+  } catch {
+    return new TextDecoder();
+  }
+}
+
 async function readBody(
   response: Response,
+  decoder: InstanceType<typeof TextDecoder>,
   maxBytes: number,
 ): Promise<{ text: string; bytes: number; truncated: boolean }> {
   const chunks: Uint8Array[] = [];
@@ -69,13 +99,9 @@ async function readBody(
     chunks.push(kept);
     bytes += kept.byteLength;
     if ((chunk as Uint8Array).byteLength > room)
-      return { text: decode(chunks), bytes, truncated: true };
+      return { text: decoder.decode(Buffer.concat(chunks)), bytes, truncated: true };
   }
-  return { text: decode(chunks), bytes, truncated: false };
-}
-
-function decode(chunks: readonly Uint8Array[]): string {
-  return new TextDecoder().decode(Buffer.concat(chunks));
+  return { text: decoder.decode(Buffer.concat(chunks)), bytes, truncated: false };
 }
 
 function credentialsInUrl(): McpAccelError {

@@ -1,5 +1,4 @@
 import { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
-import type { RequestHandlerExtra } from "@modelcontextprotocol/sdk/shared/protocol.js";
 import {
   CallToolRequestSchema,
   ErrorCode,
@@ -12,13 +11,11 @@ import {
   ReadResourceRequestSchema,
   SubscribeRequestSchema,
   UnsubscribeRequestSchema,
-  type GetPromptResult,
   type ListPromptsResult,
   type ListResourceTemplatesResult,
   type ListToolsResult,
-  type ServerNotification,
-  type ServerRequest,
 } from "@modelcontextprotocol/sdk/types.js";
+import { handle, type Extra } from "./handle.ts";
 import type { Host } from "../host/host.ts";
 import { getPrompt, listPrompts, PromptError } from "../host/prompts.ts";
 import { resourceTemplates, UnknownResourceError } from "../host/resources.ts";
@@ -33,7 +30,6 @@ const MAX_SUBSCRIPTIONS = 1_000;
 const MAX_URI_LENGTH = 200;
 const RESOURCE_NOT_FOUND = -32002;
 
-type Extra = RequestHandlerExtra<ServerRequest, ServerNotification>;
 type Server = McpServer["server"];
 
 /** One session of the 2025 protocols, served by the v1 SDK. */
@@ -53,8 +49,8 @@ export function createServer2025(host: Host, transport: ToolContext["transport"]
 
 function serveTools(server: Server, host: Host, transport: ToolContext["transport"]): void {
   const listing = { tools: host.runtime.tools } as unknown as ListToolsResult;
-  server.setRequestHandler(ListToolsRequestSchema, () => listing);
-  server.setRequestHandler(CallToolRequestSchema, async ({ params }, extra) => {
+  handle(server, ListToolsRequestSchema, () => listing);
+  handle(server, CallToolRequestSchema, async ({ params }, extra) => {
     try {
       const context = contextOf(extra, transport);
       return await host.runtime.call(params.name, params.arguments, context);
@@ -66,7 +62,7 @@ function serveTools(server: Server, host: Host, transport: ToolContext["transpor
 }
 
 function serveResources(server: Server, host: Host): void {
-  server.setRequestHandler(ListResourcesRequestSchema, async ({ params }) => {
+  handle(server, ListResourcesRequestSchema, async ({ params }) => {
     try {
       return await host.resources.list(params?.cursor);
     } catch (error) {
@@ -74,8 +70,8 @@ function serveResources(server: Server, host: Host): void {
     }
   });
   const templates = { resourceTemplates } as unknown as ListResourceTemplatesResult;
-  server.setRequestHandler(ListResourceTemplatesRequestSchema, () => templates);
-  server.setRequestHandler(ReadResourceRequestSchema, async ({ params }) => {
+  handle(server, ListResourceTemplatesRequestSchema, () => templates);
+  handle(server, ReadResourceRequestSchema, async ({ params }) => {
     try {
       return await host.resources.read(params.uri);
     } catch (error) {
@@ -94,7 +90,7 @@ function serveSubscriptions(server: Server, host: Host): void {
       if (subscribed.has(uri)) server.sendResourceUpdated({ uri }).catch(report);
   });
   server.onclose = () => subscription[Symbol.dispose]();
-  server.setRequestHandler(SubscribeRequestSchema, ({ params }) => {
+  handle(server, SubscribeRequestSchema, ({ params }) => {
     if (subscribed.size >= MAX_SUBSCRIPTIONS)
       throw new McpError(
         ErrorCode.InvalidRequest,
@@ -105,7 +101,7 @@ function serveSubscriptions(server: Server, host: Host): void {
     subscribed.add(params.uri);
     return {};
   });
-  server.setRequestHandler(UnsubscribeRequestSchema, ({ params }) => {
+  handle(server, UnsubscribeRequestSchema, ({ params }) => {
     subscribed.delete(params.uri);
     return {};
   });
@@ -113,10 +109,10 @@ function serveSubscriptions(server: Server, host: Host): void {
 
 function servePrompts(server: Server): void {
   const listing = { prompts: listPrompts() } as unknown as ListPromptsResult;
-  server.setRequestHandler(ListPromptsRequestSchema, () => listing);
-  server.setRequestHandler(GetPromptRequestSchema, ({ params }) => {
+  handle(server, ListPromptsRequestSchema, () => listing);
+  handle(server, GetPromptRequestSchema, ({ params }) => {
     try {
-      return getPrompt(params.name, params.arguments) as unknown as GetPromptResult;
+      return getPrompt(params.name, params.arguments);
     } catch (error) {
       if (error instanceof PromptError) throw invalidParams(error);
       throw error;

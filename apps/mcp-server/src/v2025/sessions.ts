@@ -4,6 +4,7 @@ import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/
 import { isInitializeRequest } from "@modelcontextprotocol/sdk/types.js";
 import type { McpServer } from "@modelcontextprotocol/sdk/server/mcp.js";
 import { sendError } from "../http/json-rpc-error.ts";
+import { RequestsUnderWay } from "./requests-under-way.ts";
 import { ReplayLog, SessionReplayLog } from "./replay-log.ts";
 
 /** When a client whose stream broke is to ask for the rest. */
@@ -11,6 +12,7 @@ const RETRY_MS = 1_000;
 
 interface Session {
   readonly transport: StreamableHTTPServerTransport;
+  requests: RequestsUnderWay | undefined;
   /** Responses not ended yet, an open event stream among them. */
   open: number;
   idleSince: number;
@@ -82,7 +84,10 @@ export class Sessions2025 implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     clearInterval(this.#sweep);
     await Promise.allSettled(
-      [...this.#sessions.values()].map(({ transport }) => transport.close()),
+      [...this.#sessions.values()].map(async ({ transport, requests }) => {
+        await requests?.stop();
+        await transport.close();
+      }),
     );
   }
 
@@ -101,6 +106,9 @@ export class Sessions2025 implements AsyncDisposable {
     try {
       const session = this.#open();
       await this.#options.createServer().connect(session.transport);
+      session.requests = new RequestsUnderWay(session.transport, (error) =>
+        this.#options.reportError(error, "http 2025"),
+      );
       await this.#serve(session, request, response, body);
       if (session.transport.sessionId === undefined) await session.transport.close();
     } finally {
@@ -120,7 +128,12 @@ export class Sessions2025 implements AsyncDisposable {
       if (transport.sessionId !== undefined) this.#sessions.delete(transport.sessionId);
     };
     transport.onerror = (error) => this.#options.reportError(error, "http 2025");
-    const session: Session = { transport, open: 0, idleSince: this.#options.now() };
+    const session: Session = {
+      transport,
+      requests: undefined,
+      open: 0,
+      idleSince: this.#options.now(),
+    };
     return session;
   }
 
@@ -130,6 +143,14 @@ export class Sessions2025 implements AsyncDisposable {
     response: ServerResponse,
     body: unknown,
   ): Promise<void> {
+    const duplicate = session.requests?.duplicate(body);
+    if (duplicate !== undefined)
+      return sendError(
+        response,
+        400,
+        -32600,
+        `Invalid request: the id ${JSON.stringify(duplicate).slice(0, 200)} belongs to a request that is still under way. Use an id once.`,
+      );
     session.open += 1;
     response.once("close", () => {
       session.open -= 1;
