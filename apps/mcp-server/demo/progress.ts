@@ -11,18 +11,20 @@ export class Progress {
   }
 
   begin(title: string): void {
-    if (title !== this.#title && !process.stdout.isTTY) console.log(`  measuring ${title}`);
+    if (title !== this.#title && !process.stdout.isTTY)
+      process.stdout.write(`${this.#title === "" ? "" : "\n"}  measuring ${title} `);
     this.#title = title;
     this.#draw();
   }
 
   step(): void {
     this.#done += 1;
+    if (!process.stdout.isTTY) process.stdout.write(".");
     this.#draw();
   }
 
   end(): void {
-    if (process.stdout.isTTY) process.stdout.write("\r\u001B[K");
+    process.stdout.write(process.stdout.isTTY ? "\r\u001B[K" : "\n");
   }
 
   #draw(): void {

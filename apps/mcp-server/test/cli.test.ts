@@ -200,7 +200,10 @@ describe("serve over stdio", () => {
   test("answers what is under way when it is told to stop", async () => {
     const child = spawn(process.execPath, [
       ...fromSource,
-      ...["serve", "--stdio", "--store", ":memory:"],
+      "serve",
+      "--stdio",
+      "--store",
+      ":memory:",
     ]);
     const lines = createInterface({ input: child.stdout });
     const answers = lines[Symbol.asyncIterator]();
@@ -208,15 +211,14 @@ describe("serve over stdio", () => {
       const message = JSON.parse((await answers.next()).value as string) as { id?: number };
       return message.id === id ? message : answer(id);
     };
-    const call = (name: string, args: object): object => ({ name, arguments: args });
     child.stdin.write(initialize);
     await answer(1);
-    child.stdin.write(request(2, "tools/call", call("create_swarm", { name: "s" })));
+    child.stdin.write(request(2, "tools/call", { name: "create_swarm", arguments: { name: "s" } }));
     const { result } = (await answer(2)) as {
       result: { structuredContent: { swarm: { id: string } } };
     };
     const watch = { swarmId: result.structuredContent.swarm.id, timeoutMs: 500 };
-    child.stdin.write(request(3, "tools/call", call("watch_swarm", watch)));
+    child.stdin.write(request(3, "tools/call", { name: "watch_swarm", arguments: watch }));
     child.stdin.write(request(4, "ping"));
     expect(await answer(4)).toMatchObject({ id: 4 });
     child.kill("SIGTERM");

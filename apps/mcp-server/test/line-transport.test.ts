@@ -1,3 +1,4 @@
+import { createInterface } from "node:readline";
 import { PassThrough } from "node:stream";
 import { beforeEach, describe, expect, test } from "vitest";
 import { LineTransport, type JsonRpcMessage } from "../src/stdio/line-transport.ts";
@@ -117,9 +118,8 @@ describe("the line transport", () => {
     for (let index = 0; index < 100; index += 1) lines.write("x\n".repeat(1_000));
     await tick();
     expect(slow.readableLength + slow.writableLength).toBeLessThan(5_000);
-    let answers = 0;
-    slow.on("data", (data) => (answers += String(data).split("\n").length - 1));
-    while (answers < 100_000) await tick();
+    const answers = createInterface({ input: slow })[Symbol.asyncIterator]();
+    for (let index = 0; index < 100_000; index += 1) await answers.next();
     await held.close();
   });
 
