@@ -15,7 +15,7 @@ export interface Usage {
 export interface Engine {
   /** Whether events of this process reach others. */
   readonly carriesEvents: boolean;
-  listen(listener: (event: string) => void): Disposable | undefined;
+  listen(listener: (event: string) => unknown): Disposable | undefined;
   spaces(): Iterable<Space>;
   usage(): Usage;
   peek(key: string, namespace: string | undefined): unknown;

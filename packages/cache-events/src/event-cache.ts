@@ -55,7 +55,7 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
     });
     this.#hearing = this.#engine.listen((text) => {
       const event = readEvent(text, settings.name);
-      if (event !== undefined) void this.bus.deliver(event as E);
+      return event && this.bus.deliver(event as E);
     });
   }
 

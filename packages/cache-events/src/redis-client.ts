@@ -1,12 +1,11 @@
 /** What is used of a node-redis client (`createClient()` of `redis` or `@redis/client`), by structure: importing this package needs neither. */
 export interface RedisClientLike {
   readonly options?: unknown;
-  // eslint-disable-next-line -- node-redis declares these with types of its own
   duplicate(overrides: never): RedisClientLike;
   connect(): Promise<unknown>;
   destroy(): void;
   sendCommand(args: string[]): Promise<unknown>;
-  on(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: (...args: unknown[]) => void): unknown;
   unref(): void;
 }
 

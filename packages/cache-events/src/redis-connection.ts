@@ -44,15 +44,16 @@ export class RedisConnection {
       connectTimeoutMs: options.connectTimeoutMs,
     });
     this.#client.on("error", (error: unknown) => this.drop(error));
-    this.#client.on("invalidate", (name: unknown) => {
-      use.changed?.(name === null ? undefined : String(name));
+    this.#client.on("invalidate", (name) => {
+      use.changed?.(name === null ? undefined : (name as string | Buffer).toString());
     });
   }
 
   /** @throws StoreError when it is not ready within `connectTimeoutMs`, or is one to a replica. */
   async open(): Promise<void> {
     const { timers, connectTimeoutMs } = this.#options;
-    const late = (): Error => new StoreError(`Redis was not ready within ${connectTimeoutMs} ms`);
+    const late = (): Error =>
+      new StoreError(`Redis was not ready within ${connectTimeoutMs} ms`, { reason: "timeout" });
     try {
       await within(this.#setUp(), timers, connectTimeoutMs, late);
     } catch (error) {
@@ -126,31 +127,34 @@ export class RedisConnection {
     this.#timer = timers.set(() => this.#tick(), leaseMs / 3);
   }
 
-  /** Asks for the role, too: a primary that was demoted keeps its connections, and what it answers may be old. */
   #tick(): void {
     const { now, leaseMs } = this.#options;
-    if (this.#beatSentMs === undefined) {
-      this.#beatSentMs = now();
-      void this.#checkRole()
-        .then(() => {
-          this.#proven = true;
-        })
-        .catch((error: unknown) => {
-          if (error instanceof StoreError) this.drop(error);
-        })
-        .finally(() => {
-          this.#beatSentMs = undefined;
-        });
-    } else if (now() - this.#beatSentMs >= leaseMs) {
-      return this.drop(new StoreError(`Redis did not answer for ${leaseMs} ms`));
-    }
+    if (this.#beatSentMs === undefined) void this.#ask();
+    else if (now() - this.#beatSentMs >= leaseMs)
+      return this.drop(
+        new StoreError(`Redis did not answer for ${leaseMs} ms`, { reason: "timeout" }),
+      );
     this.#beat();
+  }
+
+  /** For the role, too: a primary that was demoted keeps its connections, and what it answers may be old. */
+  async #ask(): Promise<void> {
+    this.#beatSentMs = this.#options.now();
+    try {
+      await this.#checkRole();
+      this.#proven = true;
+    } catch (error) {
+      if (error instanceof StoreError) this.drop(error);
+    }
+    this.#beatSentMs = undefined;
   }
 
   async #checkRole(): Promise<void> {
     const replication = String(await this.send(["INFO", "replication"]));
     if (/^role:(slave|replica)/m.test(replication))
-      throw new StoreError("connected to a replica; fences must be read where they are written");
+      throw new StoreError("connected to a replica; fences must be read where they are written", {
+        reason: "readonly",
+      });
   }
 
   #destroy(): void {

@@ -124,7 +124,10 @@ export class RedisEvents {
     const { timers, leaseMs } = this.#options;
     const limitMs = blockMs + leaseMs;
     const timer = timers.set(
-      () => connection.drop(new StoreError(`Redis did not answer for ${limitMs} ms`)),
+      () =>
+        connection.drop(
+          new StoreError(`Redis did not answer for ${limitMs} ms`, { reason: "timeout" }),
+        ),
       limitMs,
     );
     try {

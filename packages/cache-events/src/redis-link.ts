@@ -41,13 +41,16 @@ export class RedisLink {
   async connection(): Promise<RedisConnection> {
     if (this.#current !== undefined) return this.#current;
     if (this.#attempt !== undefined && this.#failures === 0) return this.#attempt;
-    throw new StoreError("there is no connection to Redis", { cause: this.#reason });
+    throw new StoreError("there is no connection to Redis", {
+      reason: "unavailable",
+      cause: this.#reason,
+    });
   }
 
   close(): void {
     this.#closed = true;
     this.#options.timers.clear(this.#timer);
-    this.#reason = new StoreError("the Redis store is closed");
+    this.#reason = new StoreError("the Redis store is closed", { reason: "closed" });
     this.#latest?.drop(this.#reason);
   }
 

@@ -69,7 +69,8 @@ const checks: Readonly<Record<keyof RedisStoreOptions, Check>> = {
  */
 export function redisStore(options: RedisStoreOptions): RedisStore {
   checkOptions(options, checks);
-  if (options.client === undefined) throw new CacheOptionError("client", "a node-redis client", undefined);
+  if (options.client === undefined)
+    throw new CacheOptionError("client", "a node-redis client", undefined);
   return new RedisStore(options);
 }
 

@@ -31,8 +31,8 @@ export interface SharedStore {
   moveFences(keys: readonly string[], options: MoveOptions): Promise<ReadonlyMap<string, string>>;
   /** What is known of the fences without asking; left out by a store that has no such thing. */
   readonly mirror?: FenceMirror;
-  /** Calls the listener with the events of other processes, as `moveFences` was given them. */
-  readonly listen?: (listener: (event: string) => void) => Disposable;
+  /** Calls the listener with the events of other processes, as `moveFences` was given them; it may wait for the promise it gets. */
+  readonly listen?: (listener: (event: string) => unknown) => Disposable;
   close?(): Promise<void>;
 }
 

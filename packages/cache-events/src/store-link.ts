@@ -42,7 +42,7 @@ export class StoreLink {
     return this.#store.listen !== undefined;
   }
 
-  listen(listener: (event: string) => void): Disposable | undefined {
+  listen(listener: (event: string) => unknown): Disposable | undefined {
     return this.#store.listen?.(listener);
   }
 

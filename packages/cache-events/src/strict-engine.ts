@@ -131,7 +131,7 @@ export class StrictEngine implements Engine {
     this.#host.invalidated(1, { kind: "namespace", namespace: name });
   }
 
-  listen(listener: (event: string) => void): Disposable | undefined {
+  listen(listener: (event: string) => unknown): Disposable | undefined {
     return this.#link.listen(listener);
   }
 

@@ -18,8 +18,6 @@ const fence = "app:f:t:agents";
 const other = "app:f:t:other";
 
 describe("what a mirror keeps of an answer", () => {
-  const mirrorOf = (maxFences = 10): RedisMirror => new RedisMirror(() => true, maxFences);
-
   test("the value, when nothing came in between", () => {
     const mirror = mirrorOf();
     const marked = mirror.mark([fence, other]);
@@ -145,6 +143,7 @@ describe.skipIf(!hasRedis("Redis mirror"))("the mirror of a store in Redis", () 
     await commands("CONFIG", "SET", "maxmemory-policy", "allkeys-random");
     await commands("CONFIG", "SET", "maxmemory", "1");
     await until(() => store.mirror.valueOf(fence) === undefined);
+    expect(await store.read([fence])).toEqual([undefined]);
   });
 
   test("is not moved by entries that are written", async () => {
@@ -203,6 +202,10 @@ describe.skipIf(!hasRedis("Redis mirror"))("the mirror of a store in Redis", () 
     expect(await outcome(store.read([fence]))).not.toBe("fulfilled");
   });
 });
+
+function mirrorOf(maxFences = 10): RedisMirror {
+  return new RedisMirror(() => true, maxFences);
+}
 
 /** Reads until the mirror has what was read: the news of the move that made the fence may come later than the read's answer. */
 async function known(store: RedisStore, name: string): Promise<void> {

@@ -293,7 +293,12 @@ describe.skipIf(!hasRedis("Redis store, failing"))("a store in a Redis that fail
     await other.close();
     expect(await waiting).not.toBe("fulfilled");
     const commands = await commandsOf(server);
-    await until(async () => String(await commands("CLIENT", "LIST")).trim().split("\n").length === 1);
+    await until(
+      async () =>
+        String(await commands("CLIENT", "LIST"))
+          .trim()
+          .split("\n").length === 1,
+    );
   });
 
   test("says what is wrong with an option", () => {
