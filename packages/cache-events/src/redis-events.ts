@@ -28,6 +28,7 @@ export class RedisEvents {
   /** `undefined` until the stream was seen: what is in it then is history. */
   #lastId: string | undefined;
   #number: number | undefined;
+  #closed = false;
 
   constructor(options: EventsOptions) {
     this.#options = options;
@@ -36,11 +37,11 @@ export class RedisEvents {
   listen(hear: Listener): Disposable {
     const listener = { hear };
     this.#listeners.add(listener);
-    this.#link ??= this.#follow();
+    if (!this.#closed) this.#link ??= this.#follow();
     return {
       [Symbol.dispose]: () => {
         this.#listeners.delete(listener);
-        if (this.#listeners.size === 0) this.close();
+        if (this.#listeners.size === 0) this.#leave();
       },
     };
   }
@@ -52,6 +53,11 @@ export class RedisEvents {
   }
 
   close(): void {
+    this.#closed = true;
+    this.#leave();
+  }
+
+  #leave(): void {
     this.#link?.close();
     this.#link = undefined;
     this.#lastId = undefined;

@@ -46,7 +46,8 @@ export interface RedisStoreOptions {
 }
 
 const checks: Readonly<Record<keyof RedisStoreOptions, Check>> = {
-  client: having("a node-redis client", "duplicate", "connect", "destroy", "sendCommand"),
+  // Clients of a cluster, of Sentinel and of a pool have no `monitor`.
+  client: having("a standalone client of node-redis", "duplicate", "sendCommand", "monitor"),
   prefix: (name, value) => {
     if (typeof value !== "string" || !value.isWellFormed() || value.length > 200)
       throw new CacheOptionError(name, "a text of at most 200 characters", value);

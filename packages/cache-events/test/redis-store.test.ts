@@ -1,4 +1,4 @@
-import { createClient } from "@redis/client";
+import { createClient, createCluster } from "@redis/client";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 import { redisStore } from "../src/redis.ts";
@@ -304,6 +304,8 @@ describe.skipIf(!hasRedis("Redis store, failing"))("a store in a Redis that fail
   test("says what is wrong with an option", () => {
     const client = createClient();
     expect(() => redisStore({} as never)).toThrow(/client/);
+    const cluster = createCluster({ rootNodes: [{ url: "redis://127.0.0.1:1" }] });
+    expect(() => redisStore({ client: cluster as never })).toThrow(/standalone/);
     expect(() => redisStore({ client, leaseMs: 1 })).toThrow(/leaseMs/);
     expect(() => redisStore({ client, prefix: "\ud800" })).toThrow(/prefix/);
   });
