@@ -11,7 +11,6 @@ if (url === undefined) {
 }
 
 const stores = [1, 2].map(() => redisStore({ client: createClient({ url }) }));
-await Promise.all(stores.map((store) => store.ready()));
 const [here, there] = stores.map(
   (store) =>
     new EventCache({
