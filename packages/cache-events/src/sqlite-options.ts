@@ -1,7 +1,7 @@
 import { checkOptions, checkText, having, integer } from "./checks.ts";
 import type { Check } from "./checks.ts";
 import { CacheOptionError } from "./errors.ts";
-import { maxDelayMs, systemTimers } from "./timers.ts";
+import { maxDelayMs } from "./timers.ts";
 import type { Timers } from "./timers.ts";
 
 export interface SqliteStoreOptions {
@@ -17,6 +17,12 @@ export interface SqliteStoreOptions {
 }
 
 export type SqliteSettings = Required<SqliteStoreOptions>;
+
+/** Keep the process alive: it waits for a lock with a write in hand. */
+const holdingTimers: Timers = {
+  set: (callback, delayMs) => setTimeout(callback, delayMs),
+  clear: (timer) => clearTimeout(timer as NodeJS.Timeout),
+};
 
 const checks: Readonly<Record<keyof SqliteStoreOptions, Check>> = {
   path: checkPath,
@@ -39,7 +45,7 @@ export function resolveSqliteOptions(options: SqliteStoreOptions): SqliteSetting
     maxValueBytes: options.maxValueBytes ?? 1024 * 1024,
     maxFences: options.maxFences ?? 100_000,
     busyTimeoutMs: options.busyTimeoutMs ?? 1_000,
-    timers: options.timers ?? systemTimers,
+    timers: options.timers ?? holdingTimers,
   };
 }
 

@@ -11,6 +11,7 @@ const [folder = "", rounds = "0", seed = "1", bug = "none"] = process.argv.slice
 const tags = ["red", "green", "blue"] as const;
 
 const truth = new DatabaseSync(`${folder}/truth.db`, { timeout: 5_000 });
+truth.exec("PRAGMA synchronous = OFF");
 const readValue = truth.prepare("SELECT value FROM truth WHERE tag = ?");
 const readFloor = truth.prepare("SELECT floor FROM truth WHERE tag = ?");
 const raiseValue = truth.prepare(
@@ -116,7 +117,9 @@ async function renewed<T extends { readonly value: string }>(
 }
 
 await using store = sqliteStore({ path: `${folder}/cache.db` });
-await using cache = new EventCache({ store: planted(store) });
-cache.on("hit", () => counted.hits++);
-await Promise.all([work(cache), work(cache), work(cache)]);
+const shared = planted(store);
+await using one = new EventCache({ store: shared });
+await using other = new EventCache({ store: shared });
+for (const cache of [one, other]) cache.on("hit", () => counted.hits++);
+await Promise.all([work(one), work(one), work(other)]);
 console.log(JSON.stringify(counted));
