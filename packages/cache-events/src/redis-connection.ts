@@ -33,7 +33,7 @@ export class RedisConnection {
   #beatSentMs: number | undefined;
   #timer: unknown;
   #ended: Error | undefined;
-  #proven = false;
+  #readyMs = Infinity;
 
   constructor(options: ConnectionOptions, use: ConnectionUse) {
     this.#options = options;
@@ -60,6 +60,7 @@ export class RedisConnection {
       this.drop(error);
     }
     if (this.#ended !== undefined) throw this.#ended;
+    this.#readyMs = this.#options.now();
     if (this.#use.heartbeat) this.#beat();
   }
 
@@ -73,9 +74,9 @@ export class RedisConnection {
     return this.#answeredMs;
   }
 
-  /** Whether it has lived long enough to count as sound. */
+  /** Whether it has answered for long enough to count as sound. */
   get proven(): boolean {
-    return this.#proven;
+    return this.#answeredMs - this.#readyMs >= this.#options.leaseMs / 3;
   }
 
   async send(args: string[]): Promise<unknown> {
@@ -142,7 +143,6 @@ export class RedisConnection {
     this.#beatSentMs = this.#options.now();
     try {
       await this.#checkRole();
-      this.#proven = true;
     } catch (error) {
       if (error instanceof StoreError) this.drop(error);
     }

@@ -4,6 +4,7 @@ import type { LinkOptions } from "./redis-link.ts";
 import { RedisLink } from "./redis-link.ts";
 import type { StreamEntry } from "./redis-stream.ts";
 import { isBefore, readAfter, readLast } from "./redis-stream.ts";
+import { within } from "./timers.ts";
 
 export type Listener = (event: string) => unknown;
 
@@ -18,6 +19,8 @@ export interface EventsOptions extends LinkOptions {
 }
 
 const blockMs = 1_000;
+/** Longer than a cache gives its subscribers by default. */
+const listenerMs = 60_000;
 const start = "0-0";
 
 /** Follows the stream of events on a connection of its own, for as long as somebody listens. */
@@ -116,7 +119,8 @@ export class RedisEvents {
       for (const { hear } of this.#listeners) heard.push(call(hear, event));
     }
     // No more is read before these are done: a listener that is slow fills the stream, not this process.
-    await Promise.all(heard);
+    const late = (): Error => new StoreError(`a listener took more than ${listenerMs} ms`);
+    await within(Promise.all(heard), this.#options.timers, listenerMs, late).catch(warn);
   }
 
   #gap(reason: string, lastId: string, number: number | undefined): void {
@@ -148,10 +152,14 @@ async function call(hear: Listener, event: string): Promise<void> {
   try {
     await hear(event);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    process.emitWarning(`a listener of the store's events threw: ${reason}`, {
-      type: "CacheEventsWarning",
-      code: "CACHE_LISTENER",
-    });
+    warn(error);
   }
+}
+
+function warn(error: unknown): void {
+  const reason = error instanceof Error ? error.message : String(error);
+  process.emitWarning(`a listener of the store's events failed: ${reason}`, {
+    type: "CacheEventsWarning",
+    code: "CACHE_LISTENER",
+  });
 }

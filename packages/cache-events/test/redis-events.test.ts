@@ -245,6 +245,6 @@ describe.skipIf(!hasRedis("Redis events"))("events between the stores of several
     await until(() => heard.length > 0 && warnings.length > 0);
     process.off("warning", note);
     expect(heard).toEqual(["1"]);
-    expect(warnings).toEqual(["a listener of the store's events threw: no"]);
+    expect(warnings).toEqual(["a listener of the store's events failed: no"]);
   });
 });
