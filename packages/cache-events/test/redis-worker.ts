@@ -96,7 +96,7 @@ class Player {
         late ? {} : { tags: [tag] },
       );
       this.#reads.push({ began, computed, covers });
-      if (pick(10) === 0) await pause(1);
+      if (pick(3) === 0) await pause(1);
     }
   }
 
