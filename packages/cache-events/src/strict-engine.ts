@@ -265,6 +265,8 @@ export class StrictEngine implements Engine {
   }
 
   async #land(flight: StrictFlight, value: unknown, ttlMs: number | undefined): Promise<boolean> {
+    // Whether such a tag moved is asked once: who joined later might begin after it did.
+    if (flight.lateTags.length > 0) detach(flight);
     try {
       const late = await this.#lateFences(flight);
       flight.lateMoved = late === undefined;
