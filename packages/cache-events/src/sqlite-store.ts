@@ -82,13 +82,13 @@ export class SqliteStore implements SharedStore {
     );
   }
 
-  /** Resolves when the fences are on the disk. @throws StoreError */
+  /** Resolves when the fences are on the disk, unless they are only created. @throws StoreError */
   async moveFences(
     keys: readonly string[],
-    { lifetimeMs }: MoveOptions,
+    { lifetimeMs, create = false }: MoveOptions,
   ): Promise<ReadonlyMap<string, string>> {
     const values = new Map(keys.map((key) => [key, this.#nextValue()]));
-    await this.#patiently(() => this.#setFences(values, expiryOf(lifetimeMs)));
+    await this.#patiently(() => this.#setFences(values, expiryOf(lifetimeMs), !create));
     return values;
   }
 
@@ -101,9 +101,9 @@ export class SqliteStore implements SharedStore {
     await this.close();
   }
 
-  #setFences(values: ReadonlyMap<string, string>, expires: number): void {
+  #setFences(values: ReadonlyMap<string, string>, expires: number, flush: boolean): void {
     try {
-      const removed = this.#file.change(true, (statements) => {
+      const removed = this.#file.change(flush, (statements) => {
         const pruned = this.#pruneFences(statements, values.size);
         for (const [key, value] of values) {
           statements.removeFence.run(key);

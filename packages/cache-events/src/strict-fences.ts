@@ -1,6 +1,7 @@
 import { StoreError } from "./errors.ts";
 import { hashOf } from "./fence.ts";
 import type { Settings } from "./options.ts";
+import type { MoveOptions } from "./shared-store.ts";
 import type { StoreLink } from "./store-link.ts";
 
 /** Values of fences by their keys in the store; `undefined` for a fence that is absent or not to be trusted. */
@@ -80,7 +81,8 @@ export class StrictFences {
     const marks = all.map((key) => this.#broken.get(key));
     let values: FenceValues;
     try {
-      values = await this.#write(all, all === keys ? [] : [this.any], event);
+      const first = all === keys ? [] : [this.any];
+      values = await this.#write(all, { first, ...(event === undefined ? {} : { event }) });
     } catch (error) {
       for (const key of all) this.#break(key);
       throw error;
@@ -100,7 +102,7 @@ export class StrictFences {
     const broken = keys.filter((key) => this.#broken.has(key));
     const missing = keys.filter((key) => !this.#broken.has(key) && !this.#creating.has(key));
     if (missing.length > 0) {
-      const writing = this.#write(missing, []);
+      const writing = this.#write(missing, { first: [], create: true });
       for (const key of missing) this.#share(key, writing);
     }
     const creating = keys.filter((key) => this.#creating.has(key));
@@ -123,14 +125,10 @@ export class StrictFences {
 
   async #write(
     keys: readonly string[],
-    first: readonly string[],
-    event?: string,
+    options: Omit<MoveOptions, "lifetimeMs">,
   ): Promise<FenceValues> {
-    const values = await this.#link.moveFences(keys, {
-      first,
-      lifetimeMs: this.#lifetimeMs,
-      ...(event === undefined ? {} : { event }),
-    });
+    const lifetimeMs = this.#lifetimeMs;
+    const values = await this.#link.moveFences(keys, { ...options, lifetimeMs });
     const lacking = keys.find((key) => typeof values.get(key) !== "string");
     if (lacking === undefined) return values;
     throw new StoreError(`the store gave the fence "${lacking}" no value`);

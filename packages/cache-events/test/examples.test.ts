@@ -27,7 +27,12 @@ test.skipIf(!hasRedis("examples with Redis")).each(needsRedis)(
 async function expectToRun(file: string, env: NodeJS.ProcessEnv): Promise<string> {
   const { stdout, stderr } = await run(
     process.execPath,
-    ["--conditions=@mcp-accel/source", folder + file],
+    [
+      "--conditions=@mcp-accel/source",
+      // Node 22 warns of node:sqlite.
+      "--disable-warning=ExperimentalWarning",
+      folder + file,
+    ],
     { env: { ...process.env, ...env } },
   );
   expect(stdout).not.toBe("");
