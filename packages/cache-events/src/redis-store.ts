@@ -172,7 +172,7 @@ export class RedisStore implements SharedStore {
     const streamed = event === undefined ? undefined : this.#streamed(fences, event);
     const names = fences.map((fence) => this.#keys.of(fence));
     const moved = await this.#writing(connection, () =>
-      moveFences(connection, names, options.lifetimeMs, streamed),
+      moveFences(connection, names, options, streamed),
     );
     return new Map(fences.map((fence, index) => [fence, valueIn(connection, moved[index] ?? "")]));
   }

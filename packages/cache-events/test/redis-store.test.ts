@@ -84,6 +84,18 @@ describe.skipIf(!hasRedis("Redis store"))("a store in Redis", () => {
     expect(await store.read([...moved.keys()])).toEqual([...moved.values()]);
   });
 
+  test("a fence that is only created keeps the value that another process gave it meanwhile, and its expiry", async () => {
+    const server = await serverOf();
+    const { store } = await readyStore(server);
+    const create = { first: [], lifetimeMs: dayMs, create: true };
+    const created = await store.moveFences([fence], { ...create, lifetimeMs: 5_000 });
+    expect(await store.moveFences([fence], create)).toEqual(created);
+    const commands = await commandsOf(server);
+    expect(Number(await commands("PTTL", `cache-events:f:${fence}`))).toBeLessThanOrEqual(5_000);
+    await commands("FLUSHALL");
+    expect(await store.moveFences([fence], create)).not.toEqual(created);
+  });
+
   test("works when the server forgets its scripts", async () => {
     const server = await serverOf();
     const { store } = await readyStore(server);
