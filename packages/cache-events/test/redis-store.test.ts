@@ -19,7 +19,7 @@ import { ManualTimers } from "./support.ts";
 const fence = "app:f:t:agents";
 const entry = "app:e:0::agents";
 
-describe.skipIf(!hasRedis("Redis store"))("a store in Redis", () => {
+describe.skipIf(!hasRedis("Redis store"))("a store in Redis", { timeout: 20_000 }, () => {
   test("reads what was written, in one command, and nothing of what is absent", async () => {
     const server = await serverOf();
     const { store } = await readyStore(server);
@@ -169,159 +169,163 @@ describe.skipIf(!hasRedis("Redis store"))("a store in Redis", () => {
   });
 });
 
-describe.skipIf(!hasRedis("Redis store, failing"))("a store in a Redis that fails", () => {
-  test("refuses a replica, whose answers may be old", async () => {
-    const primary = await serverOf();
-    const replica = await serverOf({ args: ["--replicaof", "127.0.0.1", String(primary.port)] });
-    const { store } = storeOf(replica);
-    expect(await outcome(store.ready())).toContain("replica");
-    expect(await outcome(store.read([fence]))).toContain("no connection");
-  });
-
-  test("leaves a primary that was demoted: with its first write, or with the next heartbeat", async () => {
-    const primary = await serverOf();
-    const server = await serverOf();
-    const { store, reports } = await readyStore(server);
-    const idle = await readyStore(server, { leaseMs: 100 });
-    const commands = await commandsOf(server);
-    await commands("REPLICAOF", "127.0.0.1", String(primary.port));
-    expect(await outcome(move(store, fence))).toContain("READONLY");
-    expect(reports.at(-1)?.type).toBe("down");
-    await until(() => idle.reports.at(-1)?.type === "down");
-    expect(await outcome(idle.store.read([fence]))).toContain("no connection");
-    await commands("REPLICAOF", "NO", "ONE");
-    await until(async () => (await outcome(store.read([fence]))) === "fulfilled");
-  });
-
-  test("reads nothing from a server that is loading its data", async () => {
-    const server = await serverOf({
-      args: ["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"],
+describe.skipIf(!hasRedis("Redis store, failing"))(
+  "a store in a Redis that fails",
+  { timeout: 20_000 },
+  () => {
+    test("refuses a replica, whose answers may be old", async () => {
+      const primary = await serverOf();
+      const replica = await serverOf({ args: ["--replicaof", "127.0.0.1", String(primary.port)] });
+      const { store } = storeOf(replica);
+      expect(await outcome(store.ready())).toContain("replica");
+      expect(await outcome(store.read([fence]))).toContain("no connection");
     });
-    const filling = await commandsOf(server);
-    await filling("EVAL", "for i=1,3000 do redis.call('SET', i, string.rep('x', 100)) end", "0");
-    await filling("SAVE");
-    await server.kill();
-    await server.start();
-    const { store } = storeOf(server);
-    expect(await outcome(store.read([fence]))).toContain("LOADING");
-    expect(await outcome(move(store, fence))).toContain("LOADING");
-    await until(async () => (await outcome(store.read([fence]))) === "fulfilled");
-  });
 
-  test("no fence survives a restart, with what was saved before it or without", async () => {
-    const server = await serverOf();
-    const { store } = await readyStore(server);
-    const commands = await commandsOf(server);
-    const saved = await move(store, fence);
-    await commands("SAVE");
-    const lost = await move(store, fence);
-    await server.kill();
-    await server.start();
-    await until(async () => (await outcome(store.read([fence]))) === "fulfilled");
-    const [restored] = await store.read([fence]);
-    expect(restored).toBeDefined();
-    expect([saved, lost]).not.toContain(restored);
-    const moved = await move(store, fence);
-    expect([saved, lost, restored]).not.toContain(moved);
-  });
+    test("leaves a primary that was demoted: with its first write, or with the next heartbeat", async () => {
+      const primary = await serverOf();
+      const server = await serverOf();
+      const { store, reports } = await readyStore(server);
+      const idle = await readyStore(server, { leaseMs: 100 });
+      const commands = await commandsOf(server);
+      await commands("REPLICAOF", "127.0.0.1", String(primary.port));
+      expect(await outcome(move(store, fence))).toContain("READONLY");
+      expect(reports.at(-1)?.type).toBe("down");
+      await until(() => idle.reports.at(-1)?.type === "down");
+      expect(await outcome(idle.store.read([fence]))).toContain("no connection");
+      await commands("REPLICAOF", "NO", "ONE");
+      await until(async () => (await outcome(store.read([fence]))) === "fulfilled");
+    });
 
-  test("rejects at once while the link is cut, and what waits when it breaks; then connects again", async () => {
-    const server = await serverOf();
-    const proxy = await proxyOf(server);
-    const { store, reports } = await readyStore(proxy);
-    const commands = await commandsOf(server);
-    await commands("CLIENT", "PAUSE", "200");
-    const waiting = outcome(store.read([fence]));
-    await new Promise(setImmediate);
-    proxy.set("cut");
-    expect(await waiting).not.toBe("fulfilled");
-    expect(await outcome(store.read([fence]))).toContain("no connection");
-    proxy.set("pass");
-    await until(async () => (await outcome(store.read([fence]))) === "fulfilled");
-    expect(reports.map(({ type }) => type)).toContain("down");
-    expect(reports.at(-1)?.type).toBe("up");
-  });
+    test("reads nothing from a server that is loading its data", async () => {
+      const server = await serverOf({
+        args: ["--key-load-delay", "1000", "--loading-process-events-interval-bytes", "1024"],
+      });
+      const filling = await commandsOf(server);
+      await filling("EVAL", "for i=1,3000 do redis.call('SET', i, string.rep('x', 100)) end", "0");
+      await filling("SAVE");
+      await server.kill();
+      await server.start();
+      const { store } = storeOf(server);
+      expect(await outcome(store.read([fence]))).toContain("LOADING");
+      expect(await outcome(move(store, fence))).toContain("LOADING");
+      await until(async () => (await outcome(store.read([fence]))) === "fulfilled");
+    });
 
-  test("gives up on a link that is half open after the lease, and makes a new one", async () => {
-    const server = await serverOf();
-    const proxy = await proxyOf(server);
-    const { store } = await readyStore(proxy, { leaseMs: 150, connectTimeoutMs: 100 });
-    proxy.set("half-open");
-    expect(await outcome(store.read([fence]))).not.toBe("fulfilled");
-    expect(await outcome(store.read([fence]))).toContain("no connection");
-    proxy.set("pass");
-    await until(async () => (await outcome(store.read([fence]))) === "fulfilled");
-  });
+    test("no fence survives a restart, with what was saved before it or without", async () => {
+      const server = await serverOf();
+      const { store } = await readyStore(server);
+      const commands = await commandsOf(server);
+      const saved = await move(store, fence);
+      await commands("SAVE");
+      const lost = await move(store, fence);
+      await server.kill();
+      await server.start();
+      await until(async () => (await outcome(store.read([fence]))) === "fulfilled");
+      const [restored] = await store.read([fence]);
+      expect(restored).toBeDefined();
+      expect([saved, lost]).not.toContain(restored);
+      const moved = await move(store, fence);
+      expect([saved, lost, restored]).not.toContain(moved);
+    });
 
-  test("an answer that is lost rejects the move, though it may have happened", async () => {
-    const server = await serverOf();
-    const proxy = await proxyOf(server);
-    const { store } = await readyStore(proxy);
-    const before = await move(store, fence);
-    proxy.set("held");
-    const moving = outcome(move(store, fence));
-    const direct = await readyStore(server);
-    await until(async () => (await direct.store.read([fence]))[0] !== before);
-    proxy.set("cut");
-    expect(await moving).not.toBe("fulfilled");
-  });
+    test("rejects at once while the link is cut, and what waits when it breaks; then connects again", async () => {
+      const server = await serverOf();
+      const proxy = await proxyOf(server);
+      const { store, reports } = await readyStore(proxy);
+      const commands = await commandsOf(server);
+      await commands("CLIENT", "PAUSE", "200");
+      const waiting = outcome(store.read([fence]));
+      await new Promise(setImmediate);
+      proxy.set("cut");
+      expect(await waiting).not.toBe("fulfilled");
+      expect(await outcome(store.read([fence]))).toContain("no connection");
+      proxy.set("pass");
+      await until(async () => (await outcome(store.read([fence]))) === "fulfilled");
+      expect(reports.map(({ type }) => type)).toContain("down");
+      expect(reports.at(-1)?.type).toBe("up");
+    });
 
-  test("refuses more commands than may wait", async () => {
-    const server = await serverOf();
-    const proxy = await proxyOf(server);
-    const { store } = await readyStore(proxy, { maxPending: 16, leaseMs: 60_000 });
-    proxy.set("held");
-    const reads = Array.from({ length: 17 }, () => outcome(store.read([fence])));
-    expect(await reads[16]).toContain("full");
-    proxy.set("pass");
-    expect(new Set(await Promise.all(reads.slice(0, 16)))).toEqual(new Set(["fulfilled"]));
-  });
+    test("gives up on a link that is half open after the lease, and makes a new one", async () => {
+      const server = await serverOf();
+      const proxy = await proxyOf(server);
+      const { store } = await readyStore(proxy, { leaseMs: 150, connectTimeoutMs: 1_000 });
+      proxy.set("half-open");
+      expect(await outcome(store.read([fence]))).not.toBe("fulfilled");
+      expect(await outcome(store.read([fence]))).toContain("no connection");
+      proxy.set("pass");
+      await until(async () => (await outcome(store.read([fence]))) === "fulfilled");
+    });
 
-  test("tries again ever more slowly, by a random share, and never more than every two seconds", async () => {
-    const timers = new ManualTimers();
-    let share = 0;
-    const { store, reports } = storeOf({ port: 1 }, { timers, random: () => share });
-    expect(await outcome(store.ready())).not.toBe("fulfilled");
-    const delays: number[] = [];
-    for (let failures = 1; failures <= 8; failures++) {
-      await until(() => reports.length === failures);
-      delays.push(timers.delaysMs.at(-1) ?? 0);
-      share = failures % 2;
-      timers.fire(delays.at(-1));
-    }
-    expect(delays).toEqual([25, 100, 100, 400, 400, 1_600, 1_000, 2_000]);
-  });
+    test("an answer that is lost rejects the move, though it may have happened", async () => {
+      const server = await serverOf();
+      const proxy = await proxyOf(server);
+      const { store } = await readyStore(proxy);
+      const before = await move(store, fence);
+      proxy.set("held");
+      const moving = outcome(move(store, fence));
+      const direct = await readyStore(server);
+      await until(async () => (await direct.store.read([fence]))[0] !== before);
+      proxy.set("cut");
+      expect(await moving).not.toBe("fulfilled");
+    });
 
-  test("is closed for good, also while it connects", async () => {
-    const server = await serverOf();
-    const { store } = storeOf(server);
-    await store.close();
-    expect(await outcome(store.read([fence]))).toContain("closed");
-    const { store: other } = await readyStore(server);
-    other.listen(() => {});
-    await other.ready();
-    const waiting = outcome(other.read([fence]));
-    await other.close();
-    await other.close();
-    expect(await waiting).not.toBe("fulfilled");
-    const commands = await commandsOf(server);
-    await until(
-      async () =>
-        String(await commands("CLIENT", "LIST"))
-          .trim()
-          .split("\n").length === 1,
-    );
-  });
+    test("refuses more commands than may wait", async () => {
+      const server = await serverOf();
+      const proxy = await proxyOf(server);
+      const { store } = await readyStore(proxy, { maxPending: 16, leaseMs: 60_000 });
+      proxy.set("held");
+      const reads = Array.from({ length: 17 }, () => outcome(store.read([fence])));
+      expect(await reads[16]).toContain("full");
+      proxy.set("pass");
+      expect(new Set(await Promise.all(reads.slice(0, 16)))).toEqual(new Set(["fulfilled"]));
+    });
 
-  test("says what is wrong with an option", () => {
-    const client = createClient();
-    expect(() => redisStore({} as never)).toThrow(/client/);
-    const cluster = createCluster({ rootNodes: [{ url: "redis://127.0.0.1:1" }] });
-    expect(() => redisStore({ client: cluster as never })).toThrow(/standalone/);
-    expect(() => redisStore({ client, leaseMs: 1 })).toThrow(/leaseMs/);
-    expect(() => redisStore({ client, prefix: "\ud800" })).toThrow(/prefix/);
-  });
-});
+    test("tries again ever more slowly, by a random share, and never more than every two seconds", async () => {
+      const timers = new ManualTimers();
+      let share = 0;
+      const { store, reports } = storeOf({ port: 1 }, { timers, random: () => share });
+      expect(await outcome(store.ready())).not.toBe("fulfilled");
+      const delays: number[] = [];
+      for (let failures = 1; failures <= 8; failures++) {
+        await until(() => reports.length === failures);
+        delays.push(timers.delaysMs.at(-1) ?? 0);
+        share = failures % 2;
+        timers.fire(delays.at(-1));
+      }
+      expect(delays).toEqual([25, 100, 100, 400, 400, 1_600, 1_000, 2_000]);
+    });
+
+    test("is closed for good, also while it connects", async () => {
+      const server = await serverOf();
+      const { store } = storeOf(server);
+      await store.close();
+      expect(await outcome(store.read([fence]))).toContain("closed");
+      const { store: other } = await readyStore(server);
+      other.listen(() => {});
+      await other.ready();
+      const waiting = outcome(other.read([fence]));
+      await other.close();
+      await other.close();
+      expect(await waiting).not.toBe("fulfilled");
+      const commands = await commandsOf(server);
+      await until(
+        async () =>
+          String(await commands("CLIENT", "LIST"))
+            .trim()
+            .split("\n").length === 1,
+      );
+    });
+
+    test("says what is wrong with an option", () => {
+      const client = createClient();
+      expect(() => redisStore({} as never)).toThrow(/client/);
+      const cluster = createCluster({ rootNodes: [{ url: "redis://127.0.0.1:1" }] });
+      expect(() => redisStore({ client: cluster as never })).toThrow(/standalone/);
+      expect(() => redisStore({ client, leaseMs: 1 })).toThrow(/leaseMs/);
+      expect(() => redisStore({ client, prefix: "\ud800" })).toThrow(/prefix/);
+    });
+  },
+);
 
 function send(port: number, bytes: Buffer): Promise<void> {
   return new Promise((resolve) => {

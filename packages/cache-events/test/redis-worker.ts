@@ -141,7 +141,7 @@ const options = JSON.parse(process.argv[2] ?? "") as WorkerOptions;
 const owned = redisStore({
   client: createClient({ url: `redis://127.0.0.1:${options.port}` }),
   leaseMs: options.leaseMs,
-  connectTimeoutMs: 500,
+  connectTimeoutMs: 1_000,
 });
 const store = plant(owned, options.planted);
 const players = { strict: new Player("strict"), mirrored: new Player("mirrored") };
