@@ -71,7 +71,7 @@ export interface Step {
 
 interface Coming {
   readonly seq: number;
-  raise(): void;
+  readonly raise: () => void;
 }
 
 /** What the processes share: a Keyv store, or one with mirrors. */
@@ -93,14 +93,14 @@ export class World {
   /** Hits that asked no store. */
   peeks = 0;
 
-  constructor(kind: Kind) {
-    this.#mirrored = kind === "keyv" ? undefined : new MirroredStore(kind);
+  constructor(shared: Kind) {
+    this.#mirrored = shared === "keyv" ? undefined : new MirroredStore(shared);
     this.#store = this.#mirrored?.store ?? new FaultyStore();
     const options: EventCacheOptions = {
       storeTimeoutMs,
       timers: this.#timers,
       now: this.#clock.now,
-      consistency: kind === "lagging" ? "mirrored" : "strict",
+      consistency: shared === "lagging" ? "mirrored" : "strict",
     };
     const client = (): NonNullable<EventCacheOptions["store"]> =>
       this.#mirrored?.client() ?? this.#store.client();
@@ -214,7 +214,7 @@ export class World {
 
   /** Without haste: the process has the value near, unless a fault is due. */
   async #warm(at: number, name: string): Promise<void> {
-    for (const _ of [1, 2]) {
+    for (let turn = 0; turn < 2; turn++) {
       while (this.#mirrored?.deliver(at) === true);
       this.#read(at, name);
       await this.#finish();
@@ -227,10 +227,10 @@ export class World {
     this.#check(at, name, Promise.resolve(value));
   }
 
-  #evict(index: number): void {
+  #evict(place: number): void {
     const { data } = this.#store;
-    if (this.#mirrored === undefined) data.delete([...data.keys()].at(index) ?? "");
-    else this.#mirrored.evict(index);
+    if (this.#mirrored === undefined) data.delete([...data.keys()].at(place) ?? "");
+    else this.#mirrored.evict(place);
   }
 
   #check(at: number, name: string, read: Promise<number | undefined>): void {
@@ -257,15 +257,14 @@ export class World {
    * which a mirror that never lags has none to wait. Refused, it still binds the one that asked.
    */
   #invalidate(at: number, what: string, call: () => Promise<unknown>, when = ++this.#time): void {
-    const raise = (process: number) => (): void => {
-      const floors = this.#floors[process];
+    const raise = (who: number) => (): void => {
+      const floors = this.#floors[who];
       floors?.set(what, Math.max(when, floors.get(what) ?? 0));
     };
     const confirmed = (): void => {
       raise(at)();
       const seq = this.#mirrored?.seq ?? 0;
-      for (const [process, coming] of this.#coming.entries())
-        coming.push({ seq, raise: raise(process) });
+      for (const [who, coming] of this.#coming.entries()) coming.push({ seq, raise: raise(who) });
     };
     this.#calls.push(call().then(confirmed, raise(at)));
   }
