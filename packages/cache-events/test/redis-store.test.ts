@@ -1,7 +1,9 @@
 import { createClient, createCluster } from "@redis/client";
+import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 import { redisStore } from "../src/redis.ts";
+import type { RedisReport } from "../src/redis.ts";
 import {
   commandsOf,
   dayMs,
@@ -128,6 +130,37 @@ describe.skipIf(!hasRedis("Redis store"))("a store in Redis", { timeout: 20_000 
       { key: "app:e:0::\ud801", value: "two" },
     ]);
     expect(await store.read(["app:e:0::\ud801", "app:e:0::\ud800"])).toEqual(["two", "one"]);
+  });
+
+  test("needs no more rights than the README says", async () => {
+    const server = await serverOf();
+    const commands = await commandsOf(server);
+    const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+    const rights = /`(\+hello [^`]+)`/.exec(readme)?.[1]?.split(" ") ?? [];
+    await commands(
+      "ACL",
+      "SETUSER",
+      "app",
+      "on",
+      ">secret",
+      "~cache-events:*",
+      "nocommands",
+      ...rights,
+    );
+    const url = `redis://app:secret@127.0.0.1:${server.port}/1`;
+    const reports: RedisReport[] = [];
+    await using store = redisStore({
+      client: createClient({ url }),
+      onReport: (one) => reports.push(one),
+    });
+    store.listen(() => {});
+    await store.ready();
+    await store.write([{ key: entry, value: "one" }]);
+    const value = await move(store, fence, "event");
+    await store.moveFences([fence], { first: [], lifetimeMs: Infinity, create: true });
+    expect(await store.read([entry, fence])).toEqual(["one", value]);
+    await store.remove(entry);
+    expect(reports).toEqual([{ type: "up", link: "fences" }]);
   });
 
   test("two prefixes in one Redis do not meet, and the client's own prefix is kept", async () => {
