@@ -35,11 +35,26 @@ export function typed(type: "function" | "boolean"): Check {
   };
 }
 
-export function having(what: string, ...methods: readonly string[]): Check {
+export function oneOf(...values: readonly string[]): Check {
+  return (name, value) => {
+    if (!values.includes(value as string))
+      throw new CacheOptionError(name, values.map((one) => `"${one}"`).join(" or "), value);
+  };
+}
+
+type Shape = readonly [what: string, ...methods: string[]];
+
+export function having(...shape: Shape): Check {
+  return havingEither(shape);
+}
+
+export function havingEither(...shapes: readonly Shape[]): Check {
   return (name, value) => {
     const holder = Object(value) as Readonly<Record<string, unknown>>;
-    if (methods.some((method) => typeof holder[method] !== "function"))
-      throw new CacheOptionError(name, `${what} with ${methods.join("() and ")}()`, value);
+    const fits = ([, ...methods]: Shape): boolean =>
+      methods.every((method) => typeof holder[method] === "function");
+    if (!shapes.some(fits))
+      throw new CacheOptionError(name, shapes.map(inWords).join(", or "), value);
   };
 }
 
@@ -94,4 +109,8 @@ export function checkAccess(key: unknown, options: GetOrSetOptions | undefined):
 export function checkValue(value: unknown): void {
   if (value === undefined || value instanceof Promise)
     throw new CacheOptionError("value", "a settled value other than undefined", value);
+}
+
+function inWords([what, ...methods]: Shape): string {
+  return `${what} with ${methods.join("(), ")}()`;
 }

@@ -13,6 +13,9 @@ export interface Usage {
 
 /** How entries are kept and fenced: in this process alone, or in a store that several processes share. */
 export interface Engine {
+  /** Whether events of this process reach others. */
+  readonly carriesEvents: boolean;
+  listen(listener: (event: string) => unknown): Disposable | undefined;
   spaces(): Iterable<Space>;
   usage(): Usage;
   peek(key: string, namespace: string | undefined): unknown;
@@ -24,7 +27,8 @@ export interface Engine {
   ): Promise<unknown>;
   set(key: string, value: unknown, options: SetOptions | undefined): Promise<void>;
   delete(key: string, namespace: string | undefined): Promise<void>;
-  invalidate(tags: readonly string[]): Promise<void>;
+  /** `event` is what the other processes learn of it, where the store carries events. */
+  invalidate(tags: readonly string[], event?: string): Promise<void>;
   clear(selection: Selection | undefined): Promise<void>;
   close(): void;
 }

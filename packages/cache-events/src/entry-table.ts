@@ -3,7 +3,6 @@ import type { TagFence } from "./fence.ts";
 import { FenceLine, unmoved } from "./fence.ts";
 import type { Host } from "./host.ts";
 import { Entry, MemoryTier } from "./memory-tier.ts";
-import { lifetimeMs } from "./options.ts";
 import type { Selection } from "./selection.ts";
 import type { Space } from "./space.ts";
 import { Spaces } from "./space.ts";
@@ -18,8 +17,11 @@ export interface NewEntry {
   readonly born: number;
   /** Held for the entry; it lets them go with itself. */
   readonly tags: readonly TagFence[];
-  readonly ttlMs: number | undefined;
+  readonly values?: readonly string[];
+  readonly expiresAt: number;
 }
+
+const noValues: readonly string[] = [];
 
 /** The entries of one process with their fences, and what room they take. */
 export class EntryTable {
@@ -58,7 +60,7 @@ export class EntryTable {
   }
 
   /** Replaces what is there; `false` when the value is too large to keep. */
-  put({ space, key, value, born, tags, ttlMs }: NewEntry): boolean {
+  put({ space, key, value, born, tags, values = noValues, expiresAt }: NewEntry): boolean {
     const { settings } = this.#host;
     const present = space.entries.get(key);
     if (present !== undefined) this.drop(present);
@@ -67,8 +69,7 @@ export class EntryTable {
       this.line.release(tags);
       return false;
     }
-    const expiresAt = settings.now() + lifetimeMs(settings, ttlMs);
-    const entry = new Entry({ space, key, value, born, expiresAt, tags, bytes });
+    const entry = new Entry({ space, key, value, born, expiresAt, tags, values, bytes });
     this.tier.add(entry);
     space.entries.set(key, entry);
     this.#announceEvictions();

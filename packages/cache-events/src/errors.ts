@@ -92,10 +92,29 @@ export class SubscriberTimeoutError extends CacheError {
   }
 }
 
-/** `CACHE_STORE`: the store failed, refused or did not answer within `storeTimeoutMs`. */
+export type StoreErrorReason =
+  | "failed"
+  | "timeout"
+  | "busy"
+  | "full"
+  | "readonly"
+  | "corrupt"
+  | "foreign"
+  | "unavailable"
+  | "too-large"
+  | "closed";
+
+export interface StoreErrorOptions extends ErrorOptions {
+  readonly reason?: StoreErrorReason;
+}
+
+/** `CACHE_STORE`: the store failed, refused or did not answer within `storeTimeoutMs`. `reason` is `"failed"` when no other is known. */
 export class StoreError extends CacheError {
-  constructor(message: string, options?: ErrorOptions) {
+  readonly reason: StoreErrorReason;
+
+  constructor(message: string, options: StoreErrorOptions = {}) {
     super("CACHE_STORE", message, options);
+    this.reason = options.reason ?? "failed";
   }
 }
 

@@ -53,8 +53,13 @@ export class CacheEventBus<E extends { readonly type: string }> {
       throw new CacheOptionError("event", "an object with a type", event);
     const fenced = this.#options.fence(event);
     await fenced.catch(() => {});
-    await Promise.all(this.#emitter.listeners(event.type).map((fn) => this.#call(fn, event)));
+    await this.deliver(event);
     await fenced;
+  }
+
+  /** Calls the subscribers alone: what another process emitted has invalidated already. */
+  async deliver(event: E): Promise<void> {
+    await Promise.all(this.#emitter.listeners(event.type).map((fn) => this.#call(fn, event)));
   }
 
   close(): void {

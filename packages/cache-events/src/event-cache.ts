@@ -5,6 +5,7 @@ import type { Engine } from "./engine.ts";
 import { CacheClosedError, CacheOptionError, InvalidationError, RuleError } from "./errors.ts";
 import type { CacheInvalidationEvent } from "./event-bus.ts";
 import { CacheEventBus } from "./event-bus.ts";
+import { readEvent, writeEvent } from "./event-text.ts";
 import type { Compute } from "./flight.ts";
 import { Host } from "./host.ts";
 import { LocalEngine } from "./local-engine.ts";
@@ -26,13 +27,15 @@ import { StrictEngine } from "./strict-engine.ts";
 
 /**
  * A cache whose reads never return what was invalidated before they began: not from an entry, and not from a compute that began
- * before. Without `store`, values are kept in memory as references. With `store`, every read asks the store (strict mode).
+ * before. Without `store`, values are kept in memory as references. With `store`, every read asks the store (strict mode), or a mirror
+ * of its fences where the store has one.
  */
 export class EventCache<E extends { readonly type: string } = CacheInvalidationEvent> {
   readonly bus: CacheEventBus<E>;
   readonly #host: Host;
   readonly #engine: Engine;
   readonly #rules: Rules<E>;
+  readonly #hearing: Disposable | undefined;
 
   /** @throws CacheOptionError */
   constructor(options: EventCacheOptions<E> = {}) {
@@ -50,6 +53,10 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
       fence: (event) => this.#applyRule(event),
       failed: (type, error) => host.announcer.emit("subscriberError", { type, error }),
     });
+    this.#hearing = this.#engine.listen((text) => {
+      const event = readEvent(text, settings.name);
+      return event && this.bus.deliver(event as E);
+    });
   }
 
   /**
@@ -62,7 +69,7 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
     return this.#engine.getOrSet(key, compute, options) as Promise<V>;
   }
 
-  /** A hit in memory, at once. What it does not find is not counted as a miss; with a store it never finds anything. */
+  /** A hit in memory, at once. What it does not find is not counted as a miss; with a store that has no mirror it never finds anything. */
   peek<V>(key: string, options?: KeyOptions): V | undefined {
     if (this.#host.closed !== undefined) return undefined;
     return this.#engine.peek(key, options?.namespace) as V | undefined;
@@ -165,6 +172,7 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
     if (host.closed !== undefined) return;
     host.closed = new CacheClosedError(host.settings.name);
     for (const flight of host.running) flight.abandon(host.closed, "aborted");
+    this.#hearing?.[Symbol.dispose]();
     this.#engine.close();
     this.bus.close();
     host.announcer.close();
@@ -195,16 +203,27 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
     this.#checkOpen();
     const rules: Readonly<Record<string, ((event: never) => unknown) | undefined>> = this.#rules;
     const rule = Object.hasOwn(rules, event.type) ? rules[event.type] : undefined;
-    if (rule === undefined) return;
     let tags: unknown;
     try {
-      tags = rule(event as never);
+      tags = rule === undefined ? [] : rule(event as never);
       if (!isTags(tags)) throw new CacheOptionError("tags", "an array of strings", tags);
     } catch (cause) {
       await this.#engine.clear(undefined);
       throw new RuleError(event.type, cause);
     }
-    if (tags.length > 0) await this.#engine.invalidate(tags);
+    const text = this.#engine.carriesEvents ? this.#writeEvent(event) : undefined;
+    if (tags.length > 0 || text !== undefined) await this.#engine.invalidate(tags, text);
+  }
+
+  /** An event that is not plain JSON stays in this process; it invalidates all the same. */
+  #writeEvent(event: E): string | undefined {
+    const { settings, announcer } = this.#host;
+    try {
+      return writeEvent(event, settings.name);
+    } catch (error) {
+      announcer.emit("subscriberError", { type: event.type, error });
+      return undefined;
+    }
   }
 
   #checkOpen(): void {

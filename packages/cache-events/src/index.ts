@@ -10,6 +10,7 @@ export {
   SubscriberTimeoutError,
 } from "./errors.ts";
 export { EventCache } from "./event-cache.ts";
+export { isFence } from "./shared-store.ts";
 export type {
   CacheEventMap,
   CacheEventName,
@@ -22,6 +23,7 @@ export type {
   StoreErrorEvent,
   SubscriberErrorEvent,
 } from "./cache-events.ts";
+export type { StoreErrorOptions, StoreErrorReason } from "./errors.ts";
 export type { CacheEventBus, CacheInvalidationEvent, Subscriber } from "./event-bus.ts";
 export type { Compute, ComputeContext } from "./flight.ts";
 export type {
@@ -31,6 +33,7 @@ export type {
   ScalarFamily,
 } from "./metric-families.ts";
 export type {
+  Consistency,
   EventCacheOptions,
   GetOrSetOptions,
   KeyOptions,
@@ -38,5 +41,6 @@ export type {
   SetOptions,
 } from "./options.ts";
 export type { Selection } from "./selection.ts";
+export type { FenceMirror, MoveOptions, SharedStore, StoreWrite } from "./shared-store.ts";
 export type { CacheStats, NamespaceStats } from "./stats.ts";
 export type { Timers } from "./timers.ts";

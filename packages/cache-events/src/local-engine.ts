@@ -7,12 +7,14 @@ import type { Host } from "./host.ts";
 import { LocalFlight } from "./local-flight.ts";
 import type { Entry } from "./memory-tier.ts";
 import type { GetOrSetOptions, SetOptions } from "./options.ts";
+import { lifetimeMs } from "./options.ts";
 import type { Selection } from "./selection.ts";
 import type { Space } from "./space.ts";
 import { Verifier } from "./verifier.ts";
 
 /** One process: values stay references in memory, fences are numbers, and everything but computing is synchronous. */
 export class LocalEngine implements Engine {
+  readonly carriesEvents = false;
   readonly #host: Host;
   readonly #table: EntryTable;
   readonly #epoch: EpochWatch | undefined;
@@ -26,6 +28,10 @@ export class LocalEngine implements Engine {
     if (epoch !== undefined)
       this.#epoch = new EpochWatch(host, epoch, () => table.line.move(table.line.everything));
     if (verifyRatio > 0) this.#verifier = new Verifier(host);
+  }
+
+  listen(): undefined {
+    return undefined;
   }
 
   spaces(): Iterable<Space> {
@@ -76,7 +82,8 @@ export class LocalEngine implements Engine {
     this.#table.fenceKey(space, key);
     if (this.#host.bypassed) return;
     const tags = [...new Set(options.tags)].map((tag) => line.hold(tag));
-    this.#table.put({ space, key, value, born: line.seq, tags, ttlMs: options.ttlMs });
+    const expiresAt = this.#expiry(options.ttlMs);
+    this.#table.put({ space, key, value, born: line.seq, tags, expiresAt });
   }
 
   async delete(key: string, namespace: string | undefined): Promise<void> {
@@ -196,7 +203,7 @@ export class LocalEngine implements Engine {
     const stands = this.#detach(flight) && flight.isFresh([]);
     const tags = flight.takeTags();
     if (stands && value !== undefined && !this.#host.bypassed)
-      return this.#table.put({ space, key, value, born, tags, ttlMs });
+      return this.#table.put({ space, key, value, born, tags, expiresAt: this.#expiry(ttlMs) });
     this.#table.line.release(tags);
     return false;
   }
@@ -204,6 +211,11 @@ export class LocalEngine implements Engine {
   #detach(flight: LocalFlight): boolean {
     const { flights } = flight.space;
     return flights.get(flight.key) === flight && flights.delete(flight.key);
+  }
+
+  #expiry(ttlMs: number | undefined): number {
+    const { settings } = this.#host;
+    return settings.now() + lifetimeMs(settings, ttlMs);
   }
 
   #clearNamespace(namespace: string): void {

@@ -11,6 +11,8 @@ export interface EntryInit {
   readonly born: number;
   readonly expiresAt: number;
   readonly tags: readonly TagFence[];
+  /** With a shared store, `tags` are its fences and these their values, in the same order. */
+  readonly values: readonly string[];
   readonly bytes: number;
 }
 
@@ -22,9 +24,12 @@ export class Entry {
   readonly born: number;
   readonly expiresAt: number;
   readonly tags: readonly TagFence[];
+  readonly values: readonly string[];
   readonly bytes: number;
   /** The sequence up to which its fences are known not to have moved. */
   checkedAt = -1;
+  /** The version of the store's mirror at which `values` were last found current. */
+  mirroredAt = -1;
   /** Hits since it was last considered for eviction, at most 3. */
   freq = 0;
   list: FifoList<Entry> | undefined;
@@ -38,6 +43,7 @@ export class Entry {
     this.born = init.born;
     this.expiresAt = init.expiresAt;
     this.tags = init.tags;
+    this.values = init.values;
     this.bytes = init.bytes;
   }
 }

@@ -1,8 +1,19 @@
 import type { Keyv } from "keyv";
-import { checkName, checkOptions, having, integer, number, record, typed } from "./checks.ts";
+import {
+  checkName,
+  checkOptions,
+  having,
+  havingEither,
+  integer,
+  number,
+  oneOf,
+  record,
+  typed,
+} from "./checks.ts";
 import type { Check } from "./checks.ts";
 import { coarseClock, systemClock } from "./clock.ts";
 import type { CacheInvalidationEvent } from "./event-bus.ts";
+import type { SharedStore } from "./shared-store.ts";
 import { estimateBytes } from "./size.ts";
 import { maxDelayMs, systemTimers } from "./timers.ts";
 import type { Timers } from "./timers.ts";
@@ -10,6 +21,9 @@ import type { Timers } from "./timers.ts";
 export type Rules<E extends { readonly type: string }> = {
   readonly [K in E["type"]]?: (event: Extract<E, { type: K }>) => readonly string[];
 };
+
+/** Whether entries in memory may be used while the store's mirror of the fences may lag behind the store. */
+export type Consistency = "strict" | "mirrored";
 
 export interface EventCacheOptions<E extends { readonly type: string } = CacheInvalidationEvent> {
   readonly name?: string;
@@ -21,8 +35,9 @@ export interface EventCacheOptions<E extends { readonly type: string } = CacheIn
   readonly subscriberTimeoutMs?: number;
   readonly rules?: Rules<E>;
   readonly operations?: Readonly<Record<string, readonly string[]>>;
-  readonly store?: Keyv;
+  readonly store?: Keyv | SharedStore;
   readonly storeTimeoutMs?: number;
+  readonly consistency?: Consistency;
   readonly epoch?: () => number | string;
   readonly verifyRatio?: number;
   readonly sizeOf?: (value: unknown) => number;
@@ -53,8 +68,9 @@ export interface Settings {
   readonly loadTimeoutMs: number;
   readonly subscriberTimeoutMs: number;
   readonly operations: ReadonlyMap<string, readonly string[]>;
-  readonly store: Keyv | undefined;
+  readonly store: Keyv | SharedStore | undefined;
   readonly storeTimeoutMs: number;
+  readonly consistency: Consistency;
   readonly epoch: (() => number | string) | undefined;
   readonly verifyRatio: number;
   readonly sizeOf: (value: unknown) => number;
@@ -75,8 +91,12 @@ const checks: Readonly<Record<keyof EventCacheOptions, Check>> = {
   subscriberTimeoutMs: number(1, maxDelayMs),
   rules: record("functions", (rule) => typeof rule === "function"),
   operations: record("arrays of tags", isTags),
-  store: having("a Keyv", "encode", "decode"),
+  store: havingEither(
+    ["a Keyv", "encode", "decode"],
+    ["a SharedStore", "read", "write", "remove", "moveFences"],
+  ),
   storeTimeoutMs: number(1, maxDelayMs),
+  consistency: oneOf("strict", "mirrored"),
   epoch: typed("function"),
   verifyRatio: number(0, 1),
   sizeOf: typed("function"),
@@ -99,6 +119,7 @@ export function resolveOptions(options: EventCacheOptions<never>): Settings {
     operations: new Map(Object.entries(options.operations ?? {})),
     store: options.store,
     storeTimeoutMs: options.storeTimeoutMs ?? 2_000,
+    consistency: options.consistency ?? "strict",
     epoch: options.epoch,
     verifyRatio: options.verifyRatio ?? 0,
     sizeOf: options.sizeOf ?? estimateBytes,

@@ -1,24 +1,49 @@
-import type { Keyv, KeyvStorageEntry } from "keyv";
+import type { Keyv } from "keyv";
+import type { Codec } from "./codec.ts";
+import { jsonCodec } from "./codec.ts";
 import { StoreError } from "./errors.ts";
+import { KeyvStore, isKeyv } from "./keyv-store.ts";
 import type { Settings } from "./options.ts";
+import type { FenceMirror, MoveOptions, SharedStore, StoreWrite } from "./shared-store.ts";
 import { within } from "./timers.ts";
 
 const failuresToOpen = 5;
 const openMs = 1_000;
 
 /**
- * A Keyv's adapter, asked directly: Keyv itself turns failures into misses. Every call is answered within `storeTimeoutMs`; after
- * five failures in a row, reads are let through once a second.
+ * The way to a shared store. Every call is answered within `storeTimeoutMs`; after five failures in a row, reads are let through
+ * once a second.
  */
 export class StoreLink {
   readonly #settings: Settings;
-  readonly #keyv: Keyv;
+  readonly #store: SharedStore;
+  readonly #codec: Codec;
   #failures = 0;
   #closedUntil = 0;
 
-  constructor(settings: Settings, keyv: Keyv) {
+  constructor(settings: Settings, store: Keyv | SharedStore) {
     this.#settings = settings;
-    this.#keyv = keyv;
+    if (isKeyv(store)) {
+      const adapted = new KeyvStore(store);
+      this.#store = adapted;
+      this.#codec = adapted;
+    } else {
+      this.#store = store;
+      this.#codec = jsonCodec;
+    }
+  }
+
+  get mirror(): FenceMirror | undefined {
+    return this.#store.mirror;
+  }
+
+  /** Whether events reach other processes. */
+  get carriesEvents(): boolean {
+    return this.#store.listen !== undefined;
+  }
+
+  listen(listener: (event: string) => unknown): Disposable | undefined {
+    return this.#store.listen?.(listener);
   }
 
   /** Whether a read is worth trying. */
@@ -31,45 +56,42 @@ export class StoreLink {
   }
 
   /** @throws StoreError */
-  async read(keys: readonly string[]): Promise<readonly unknown[]> {
-    const { store } = this.#keyv;
-    return this.#ask("read", async () => {
-      const found: unknown[] =
-        typeof store.getMany === "function"
-          ? await store.getMany([...keys])
-          : await Promise.all(keys.map((key) => store.get(key)));
-      return keys.map((_key, index) => found[index] ?? undefined);
-    });
+  async read(keys: readonly string[]): Promise<readonly (string | undefined)[]> {
+    const controller = new AbortController();
+    try {
+      return await this.#ask("read", () => this.#store.read(keys, controller.signal));
+    } catch (error) {
+      controller.abort(error);
+      throw error;
+    }
   }
 
   /** @throws StoreError when any one of the entries may not have been written. */
-  async write(entries: readonly KeyvStorageEntry<unknown>[]): Promise<void> {
-    const { store } = this.#keyv;
-    await this.#ask("write", async () => {
-      const written =
-        typeof store.setMany === "function"
-          ? await store.setMany([...entries])
-          : await Promise.all(
-              entries.map(({ key, value, expires }) => store.set(key, value, expires)),
-            );
-      if (Array.isArray(written) && written.includes(false))
-        throw new StoreError("the store refused a write");
-    });
+  async write(entries: readonly StoreWrite[]): Promise<void> {
+    await this.#ask("write", () => this.#store.write(entries));
   }
 
-  /** Best effort: a failed delete and a missing key look the same to Keyv. */
-  async delete(key: string): Promise<void> {
-    await this.#ask("delete", () => this.#keyv.store.delete(key)).catch(() => {});
+  /** @throws StoreError when any one of the fences may not have moved. */
+  async moveFences(
+    keys: readonly string[],
+    options: MoveOptions,
+  ): Promise<ReadonlyMap<string, string>> {
+    return this.#ask("write", () => this.#store.moveFences(keys, options));
+  }
+
+  /** Best effort: the entry is invalid either way. */
+  async remove(key: string): Promise<void> {
+    await this.#ask("delete", () => this.#store.remove(key)).catch(() => {});
   }
 
   /** @throws whatever the serializer throws. */
-  async encode(value: unknown, expires: number | undefined): Promise<unknown> {
-    return this.#keyv.encode(expires === undefined ? { value } : { value, expires });
+  async encode(value: unknown, expires: number | undefined): Promise<string> {
+    return this.#codec.encode(value, expires);
   }
 
-  /** `undefined` for what cannot be read. */
-  async decode(raw: unknown): Promise<unknown> {
-    return (await this.#keyv.decode(raw))?.value;
+  /** `undefined` for what cannot be read. @throws whatever the serializer throws. */
+  async decode(raw: string): Promise<unknown> {
+    return this.#codec.decode(raw);
   }
 
   async #ask<T>(operation: string, call: () => Promise<T>): Promise<T> {
@@ -79,14 +101,23 @@ export class StoreLink {
         call(),
         timers,
         storeTimeoutMs,
-        () => new StoreError(`no answer to a ${operation} within ${storeTimeoutMs} ms`),
+        () =>
+          new StoreError(`no answer to a ${operation} within ${storeTimeoutMs} ms`, {
+            reason: "timeout",
+          }),
       );
       this.#failures = 0;
       return answer;
     } catch (error) {
-      if (++this.#failures >= failuresToOpen) this.#closedUntil = this.#settings.now() + openMs;
+      this.#count(error);
       if (error instanceof StoreError) throw error;
       throw new StoreError(`the store failed to ${operation}`, { cause: error });
     }
+  }
+
+  /** A store that turns one value down is well. */
+  #count(error: unknown): void {
+    if (error instanceof StoreError && error.reason === "too-large") return;
+    if (++this.#failures >= failuresToOpen) this.#closedUntil = this.#settings.now() + openMs;
   }
 }

@@ -1,36 +1,53 @@
 import { isDeepStrictEqual } from "node:util";
 import { checkAccess, checkKey, checkTags, checkValue, typed } from "./checks.ts";
 import type { Engine, Usage } from "./engine.ts";
-import { InvalidationError, SelectionError } from "./errors.ts";
+import { CacheOptionError, InvalidationError, SelectionError } from "./errors.ts";
 import type { Compute } from "./flight.ts";
 import type { Host } from "./host.ts";
+import type { Entry } from "./memory-tier.ts";
+import { NearTier } from "./near-tier.ts";
 import type { GetOrSetOptions, SetOptions } from "./options.ts";
 import type { Selection } from "./selection.ts";
+import type { FenceMirror } from "./shared-store.ts";
 import type { Space } from "./space.ts";
 import { Spaces } from "./space.ts";
 import { StoreLink } from "./store-link.ts";
-import type { FenceValues } from "./strict-fences.ts";
+import type { FenceValues, Moved } from "./strict-fences.ts";
 import { StrictFences } from "./strict-fences.ts";
 import { StrictFlight } from "./strict-flight.ts";
 import type { Look } from "./strict-store.ts";
 import { StrictStore } from "./strict-store.ts";
 import { Verifier } from "./verifier.ts";
 
-/** N processes on one store: every read asks the store, in one round trip, whether the entry still stands. */
+/**
+ * N processes on one store: a read asks the store, in one round trip, whether the entry still stands; where the store mirrors its
+ * fences in this process, entries in memory are asked first.
+ */
 export class StrictEngine implements Engine {
   readonly #host: Host;
   readonly #link: StoreLink;
   readonly #fences: StrictFences;
   readonly #store: StrictStore;
-  readonly #spaces = new Spaces();
+  readonly #near: NearTier | undefined;
+  readonly #spaces: Spaces;
   readonly #verifier: Verifier | undefined;
 
   constructor(host: Host, store: NonNullable<Host["settings"]["store"]>) {
     this.#host = host;
     this.#link = new StoreLink(host.settings, store);
-    this.#fences = new StrictFences(host.settings, this.#link);
+    this.#near = nearTier(host, this.#link.mirror);
+    this.#spaces = this.#near?.spaces ?? new Spaces();
+    this.#fences = new StrictFences(
+      host.settings,
+      this.#link,
+      (fences) => this.#near?.move(fences) ?? 0,
+    );
     this.#store = new StrictStore(host, this.#link, this.#fences);
     if (host.settings.verifyRatio > 0) this.#verifier = new Verifier(host);
+  }
+
+  get carriesEvents(): boolean {
+    return this.#link.carriesEvents;
   }
 
   spaces(): Iterable<Space> {
@@ -38,39 +55,34 @@ export class StrictEngine implements Engine {
   }
 
   usage(): Usage {
-    return { entries: 0, bytes: 0, tags: this.#fences.broken, ghosts: 0 };
+    const near = this.#near?.usage ?? { entries: 0, bytes: 0, ghosts: 0 };
+    return { ...near, tags: this.#fences.broken };
   }
 
-  /** Nothing is in memory to look at. */
-  peek(): undefined {
-    return undefined;
+  peek(key: string, namespace: string | undefined): unknown {
+    return this.#nearHit(key, namespace)?.value;
   }
 
   async get(key: string, namespace = ""): Promise<unknown> {
     checkKey(key, namespace);
     if (this.#host.bypassed) return undefined;
+    const hit = this.#nearHit(key, namespace);
+    if (hit !== undefined) return hit.value;
     const look = await this.#look(key, namespace, []);
     this.#count(look, key, namespace);
     return look?.hit?.value;
   }
 
-  async getOrSet(
+  getOrSet(
     key: string,
     compute: Compute<unknown>,
-    options: GetOrSetOptions = {},
+    options: GetOrSetOptions | undefined,
   ): Promise<unknown> {
-    checkAccess(key, options);
-    typed("function")("compute", compute);
-    const { namespace = "", tags = [], signal } = options;
-    signal?.throwIfAborted();
-    if (this.#host.bypassed) return this.#computeAlone(key, compute, options);
-    const look = await this.#look(key, namespace, tags);
-    this.#count(look, key, namespace);
-    if (look === undefined) return this.#computeAlone(key, compute, options);
-    if (look.hit === undefined) return this.#load(look, key, compute, options);
+    const hit = this.#nearHit(key, options?.namespace);
+    if (hit === undefined) return this.#getOrSet(key, compute, options);
     if (this.#verifier?.samples() === true)
-      this.#verify(this.#verifier, key, namespace, look.hit.value, compute);
-    return look.hit.value;
+      this.#verify(this.#verifier, key, hit.space.name, hit.value, compute);
+    return Promise.resolve(hit.value);
   }
 
   async set(key: string, value: unknown, options: SetOptions = {}): Promise<void> {
@@ -79,9 +91,14 @@ export class StrictEngine implements Engine {
     const { namespace = "", tags = [], ttlMs } = options;
     const look = this.#host.bypassed ? undefined : await this.#look(key, namespace, tags);
     const fences = look && (await this.#ensure(look));
-    const moved = await this.#move([this.#fences.key(key, namespace)], `the key "${key}"`);
-    if (fences === undefined || this.#host.bypassed) return;
-    await this.#store.save(key, namespace, value, new Map([...fences, ...moved]), ttlMs);
+    const fence = this.#fences.key(key, namespace);
+    const moved = await this.#move([fence], `the key "${key}"`);
+    if (look === undefined || fences === undefined || this.#host.bypassed) return;
+    const others = [...fences.keys()].filter((one) => one !== fence);
+    const othersStand = this.#near?.stands(others, look.begun) === true;
+    const now = new Map([...fences, ...moved.values]);
+    const saved = await this.#store.save(key, namespace, value, now, ttlMs);
+    if (othersStand) await this.#keep(key, namespace, saved, moved.seq);
   }
 
   async delete(key: string, namespace = ""): Promise<void> {
@@ -91,10 +108,11 @@ export class StrictEngine implements Engine {
     this.#host.invalidated(1, { kind: "key", key, namespace });
   }
 
-  async invalidate(tags: readonly string[]): Promise<void> {
+  async invalidate(tags: readonly string[], event?: string): Promise<void> {
     checkTags(tags);
     const keys = [...new Set(tags)].map((tag) => this.#fences.tag(tag));
-    if (keys.length > 0) await this.#move(keys, `the tags ${tags.join(", ").slice(0, 200)}`);
+    if (keys.length > 0 || event !== undefined)
+      await this.#move(keys, `the tags ${tags.join(", ").slice(0, 200)}`, event);
     this.#host.invalidated(tags.length, { kind: "tags", tags });
   }
 
@@ -113,13 +131,53 @@ export class StrictEngine implements Engine {
     this.#host.invalidated(1, { kind: "namespace", namespace: name });
   }
 
-  close(): void {}
+  listen(listener: (event: string) => unknown): Disposable | undefined {
+    return this.#link.listen(listener);
+  }
+
+  close(): void {
+    this.#near?.close();
+  }
+
+  #nearHit(key: string, namespace: string | undefined): Entry | undefined {
+    if (this.#near === undefined || this.#host.bypassed) return undefined;
+    const entry = this.#near.find(key, namespace);
+    if (entry !== undefined) this.#host.hit(entry.space, key);
+    return entry;
+  }
+
+  async #getOrSet(
+    key: string,
+    compute: Compute<unknown>,
+    options: GetOrSetOptions = {},
+  ): Promise<unknown> {
+    checkAccess(key, options);
+    typed("function")("compute", compute);
+    const { namespace = "", tags = [], signal } = options;
+    signal?.throwIfAborted();
+    if (this.#host.bypassed) return this.#computeAlone(key, compute, options);
+    const look = await this.#look(key, namespace, tags);
+    this.#count(look, key, namespace);
+    if (look === undefined) return this.#computeAlone(key, compute, options);
+    if (look.hit === undefined) return this.#load(look, key, compute, options);
+    if (this.#verifier?.samples() === true)
+      this.#verify(this.#verifier, key, namespace, look.hit.value, compute);
+    return look.hit.value;
+  }
 
   /** `undefined` when the store cannot be asked. */
-  async #look(key: string, namespace: string, tags: readonly string[]): Promise<Look | undefined> {
+  async #look(
+    key: string,
+    namespace: string,
+    tags: readonly string[],
+  ): Promise<BegunLook | undefined> {
     if (!this.#link.admits()) return undefined;
+    const begun = this.#near?.seq ?? 0;
     try {
-      return await this.#store.look(key, namespace, tags);
+      const look = await this.#store.look(key, namespace, tags);
+      if (look.hit === undefined) this.#near?.drop(key, namespace);
+      else if (!this.#host.bypassed) this.#near?.put(key, namespace, look.hit, begun);
+      return { ...look, begun };
     } catch (error) {
       this.#host.storeFailed("read", error);
       return undefined;
@@ -135,9 +193,9 @@ export class StrictEngine implements Engine {
     }
   }
 
-  async #move(keys: readonly string[], what: string): Promise<FenceValues> {
+  async #move(keys: readonly string[], what: string, event?: string): Promise<Moved> {
     try {
-      return await this.#fences.move(keys);
+      return await this.#fences.move(keys, event);
     } catch (error) {
       this.#host.storeFailed("invalidate", error);
       throw new InvalidationError(what, false, error);
@@ -151,7 +209,7 @@ export class StrictEngine implements Engine {
   }
 
   async #load(
-    look: Look,
+    look: BegunLook,
     key: string,
     compute: Compute<unknown>,
     options: GetOrSetOptions,
@@ -171,22 +229,31 @@ export class StrictEngine implements Engine {
       const again = await this.#look(key, namespace, tags);
       if (again?.hit !== undefined) return again.hit.value;
       const anew = again && (await this.#ensure(again));
-      if (anew === undefined) return this.#computeAlone(key, compute, options);
+      if (again === undefined || anew === undefined)
+        return this.#computeAlone(key, compute, options);
       signal?.throwIfAborted();
-      return this.#fly(this.#spaces.open(namespace), key, anew, compute, options);
+      const next = new StrictFlight(
+        this.#host,
+        this.#spaces.open(namespace),
+        key,
+        anew,
+        again.begun,
+      );
+      return this.#fly(next, compute, options);
     }
-    return this.#fly(space, key, fences, compute, options);
+    return this.#fly(
+      new StrictFlight(this.#host, space, key, fences, look.begun),
+      compute,
+      options,
+    );
   }
 
   #fly(
-    space: Space,
-    key: string,
-    fences: FenceValues,
+    flight: StrictFlight,
     compute: Compute<unknown>,
     { signal, ttlMs }: GetOrSetOptions,
   ): Promise<unknown> {
-    const flight = new StrictFlight(this.#host, space, key, fences);
-    space.flights.set(key, flight);
+    flight.space.flights.set(flight.key, flight);
     const result = flight.wait(signal);
     void flight.run({
       compute,
@@ -206,10 +273,25 @@ export class StrictEngine implements Engine {
       flight.lateMoved = late === undefined;
       if (late === undefined || value === undefined || this.#host.bypassed) return false;
       const fences = new Map([...late, ...flight.fences]);
-      return await this.#store.save(flight.key, flight.space.name, value, fences, ttlMs);
+      const { key, space, born } = flight;
+      const saved = await this.#store.save(key, space.name, value, fences, ttlMs);
+      await this.#keep(key, space.name, saved, born);
+      return saved !== undefined;
     } finally {
       detach(flight);
     }
+  }
+
+  /** The near tier has the value as a read from the store would give it. */
+  async #keep(
+    key: string,
+    namespace: string,
+    saved: string | undefined,
+    born: number,
+  ): Promise<void> {
+    if (this.#near === undefined || saved === undefined) return;
+    const kept = await this.#store.kept(saved);
+    if (kept !== undefined && !this.#host.bypassed) this.#near.put(key, namespace, kept, born);
   }
 
   async #lateFences(flight: StrictFlight): Promise<FenceValues | undefined> {
@@ -228,7 +310,7 @@ export class StrictEngine implements Engine {
     compute: Compute<unknown>,
     { namespace, signal }: GetOrSetOptions,
   ): Promise<unknown> {
-    const flight = new StrictFlight(this.#host, this.#spaces.open(namespace), key, new Map());
+    const flight = new StrictFlight(this.#host, this.#spaces.open(namespace), key, new Map(), 0);
     const result = flight.wait(signal);
     void flight.run({ compute, tag: checkTags, land: () => false, leave() {} });
     return result;
@@ -253,6 +335,23 @@ export class StrictEngine implements Engine {
       drop: () => this.delete(key, namespace),
     });
   }
+}
+
+interface BegunLook extends Look {
+  /** The near tier's sequence before the store was asked. */
+  readonly begun: number;
+}
+
+function nearTier(host: Host, mirror: FenceMirror | undefined): NearTier | undefined {
+  const { consistency } = host.settings;
+  if (mirror === undefined && consistency === "mirrored")
+    throw new CacheOptionError(
+      "consistency",
+      '"strict" for a store that has no mirror of its fences',
+      consistency,
+    );
+  const usable = mirror !== undefined && (mirror.strict || consistency === "mirrored");
+  return usable ? new NearTier(host, mirror) : undefined;
 }
 
 function detach(flight: StrictFlight): void {

@@ -1,4 +1,4 @@
-import { randomUUID } from "node:crypto";
+import { StoreError } from "./errors.ts";
 import { hashOf } from "./fence.ts";
 import type { Settings } from "./options.ts";
 import type { StoreLink } from "./store-link.ts";
@@ -6,6 +6,12 @@ import type { StoreLink } from "./store-link.ts";
 /** Values of fences by their keys in the store; `undefined` for a fence that is absent or not to be trusted. */
 export type Observed = ReadonlyMap<string, string | undefined>;
 export type FenceValues = ReadonlyMap<string, string>;
+
+/** The values after a move, and the near tier's sequence of it. */
+export interface Moved {
+  readonly values: FenceValues;
+  readonly seq: number;
+}
 
 const keyBuckets = 4_096;
 const maxBroken = 10_000;
@@ -23,15 +29,18 @@ export class StrictFences {
   readonly #prefix: string;
   readonly #link: StoreLink;
   readonly #lifetimeMs: number;
+  readonly #moved: (fences: readonly string[]) => number;
   readonly #creating = new Map<string, Promise<string>>();
   readonly #broken = new Map<string, number>();
   #failures = 0;
 
-  constructor(settings: Settings, link: StoreLink) {
+  /** `moved` is called with what this process moved, or failed to move, before anyone else learns of it. */
+  constructor(settings: Settings, link: StoreLink, moved: (fences: readonly string[]) => number) {
     this.#prefix = `${settings.name}:f:`;
     this.any = `${this.#prefix}any`;
     this.everything = `${this.#prefix}all`;
     this.#link = link;
+    this.#moved = moved;
     this.#lifetimeMs = Math.max(dayMs, 2 * settings.ttlMs);
   }
 
@@ -58,20 +67,20 @@ export class StrictFences {
 
   /** Gives every fence a value, before the compute that relies on it. @throws StoreError */
   async ensure(observed: Observed): Promise<FenceValues> {
-    const values = await Promise.all(
-      [...observed].map(async ([key, value]) => [key, value ?? (await this.#create(key))] as const),
-    );
-    return new Map(values);
+    const absent = [...observed.keys()].filter((key) => observed.get(key) === undefined);
+    const created = absent.length === 0 ? undefined : await this.#create(absent);
+    const values = new Map<string, string>();
+    for (const [key, value] of observed) values.set(key, value ?? created?.get(key) ?? "");
+    return values;
   }
 
   /** Writes fresh values: what was computed under the old ones is invalid everywhere. @throws StoreError */
-  async move(keys: readonly string[]): Promise<FenceValues> {
-    const values = new Map(keys.map((key) => [key, randomUUID() as string]));
+  async move(keys: readonly string[], event?: string): Promise<Moved> {
     const all = keys.some((key) => this.#isTag(key)) ? [this.any, ...keys] : keys;
     const marks = all.map((key) => this.#broken.get(key));
+    let values: FenceValues;
     try {
-      if (all !== keys) await this.#write(new Map([[this.any, randomUUID()]]));
-      await this.#write(values);
+      values = await this.#write(all, all === keys ? [] : [this.any], event);
     } catch (error) {
       for (const key of all) this.#break(key);
       throw error;
@@ -79,39 +88,59 @@ export class StrictFences {
     for (const [index, key] of all.entries()) {
       if (this.#broken.get(key) === marks[index]) this.#broken.delete(key);
     }
-    return values;
+    return { values, seq: this.#moved(all) };
   }
 
   #trusted(key: string, raw: unknown): string | undefined {
     return typeof raw === "string" && !this.#broken.has(key) ? raw : undefined;
   }
 
-  async #create(key: string): Promise<string> {
-    if (this.#broken.has(key)) return (await this.move([key])).get(key) ?? "";
-    const present = this.#creating.get(key);
-    if (present !== undefined) return present;
-    const value = randomUUID();
-    const creating = this.#write(new Map([[key, value]])).then(() => value);
-    this.#creating.set(key, creating);
-    try {
-      return await creating;
-    } finally {
-      this.#creating.delete(key);
+  /** Reads that find a fence absent at the same time share the value that one of them creates. */
+  async #create(keys: readonly string[]): Promise<FenceValues> {
+    const broken = keys.filter((key) => this.#broken.has(key));
+    const missing = keys.filter((key) => !this.#broken.has(key) && !this.#creating.has(key));
+    if (missing.length > 0) {
+      const writing = this.#write(missing, []);
+      for (const key of missing) this.#share(key, writing);
     }
+    const creating = keys.filter((key) => this.#creating.has(key));
+    const [moved, ...created] = await Promise.all([
+      broken.length === 0 ? undefined : this.move(broken),
+      ...creating.map((key) => this.#creating.get(key)),
+    ]);
+    const values = new Map(moved?.values);
+    for (const [index, key] of creating.entries()) values.set(key, created[index] ?? "");
+    return values;
   }
 
-  #write(values: FenceValues): Promise<void> {
-    const expires = Number.isFinite(this.#lifetimeMs) ? Date.now() + this.#lifetimeMs : undefined;
-    return this.#link.write(
-      [...values].map(([key, value]) =>
-        expires === undefined ? { key, value } : { key, value, expires },
-      ),
-    );
+  #share(key: string, writing: Promise<FenceValues>): void {
+    const creating = writing
+      .then((values) => values.get(key) ?? "")
+      .finally(() => this.#creating.delete(key));
+    creating.catch(() => {});
+    this.#creating.set(key, creating);
+  }
+
+  async #write(
+    keys: readonly string[],
+    first: readonly string[],
+    event?: string,
+  ): Promise<FenceValues> {
+    const values = await this.#link.moveFences(keys, {
+      first,
+      lifetimeMs: this.#lifetimeMs,
+      ...(event === undefined ? {} : { event }),
+    });
+    const lacking = keys.find((key) => typeof values.get(key) !== "string");
+    if (lacking === undefined) return values;
+    throw new StoreError(`the store gave the fence "${lacking}" no value`);
   }
 
   #break(key: string): void {
     const full = this.#broken.size >= maxBroken && !this.#broken.has(key);
-    this.#broken.set(full ? this.everything : key, ++this.#failures);
+    const broken = full ? this.everything : key;
+    this.#broken.set(broken, ++this.#failures);
+    this.#moved([broken]);
   }
 
   #isTag(key: string): boolean {

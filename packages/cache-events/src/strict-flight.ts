@@ -6,11 +6,14 @@ import type { FenceValues } from "./strict-fences.ts";
 /** A flight fenced by values of a shared store, all of them observed before it began. */
 export class StrictFlight extends Flight {
   readonly fences: FenceValues;
+  /** The near tier's sequence before the fences were observed. */
+  readonly born: number;
   readonly #lateTags = new Set<string>();
 
-  constructor(host: Host, space: Space, key: string, fences: FenceValues) {
+  constructor(host: Host, space: Space, key: string, fences: FenceValues, born: number) {
     super(host, space, key);
     this.fences = fences;
+    this.born = born;
   }
 
   get lateTags(): readonly string[] {

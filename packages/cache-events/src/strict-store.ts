@@ -9,11 +9,21 @@ interface StoredEntry {
   readonly v: unknown;
   /** Left out for an entry that does not expire. */
   readonly u?: number;
-  readonly f: readonly (readonly [key: string, value: string])[];
+  readonly f: readonly FenceValue[];
+}
+
+type FenceValue = readonly [key: string, value: string];
+
+/** What the store keeps, as it comes back from there. */
+export interface Kept {
+  readonly value: unknown;
+  readonly fences: readonly FenceValue[];
+  /** `Infinity` for what does not expire. */
+  readonly expiresAt: number;
 }
 
 export interface Look {
-  readonly hit: { readonly value: unknown } | undefined;
+  readonly hit: Kept | undefined;
   readonly reason: MissEvent["reason"];
   /** The fences of the read, as they were after it began. */
   readonly observed: Observed;
@@ -50,36 +60,41 @@ export class StrictStore {
     const stands = entry.f.every(
       ([fence, value]) => (observed.get(fence) ?? others.get(fence)) === value,
     );
-    return { hit: stands ? { value: entry.v } : undefined, reason: "invalidated", observed };
+    return { hit: stands ? keptOf(entry) : undefined, reason: "invalidated", observed };
   }
 
-  /** Whether it was stored; a store that fails costs the entry, not the read. */
+  /** What the store now has under the key; a store that fails costs the entry, not the read. */
   async save(
     key: string,
     namespace: string,
     value: unknown,
     fences: FenceValues,
     ttlMs: number | undefined,
-  ): Promise<boolean> {
+  ): Promise<string | undefined> {
     const { settings } = this.#host;
     const lifetime = lifetimeMs(settings, ttlMs);
-    const kept = [...fences].filter(([fence]) => fence !== this.#fences.any);
     const finite = Number.isFinite(lifetime);
     const entry: StoredEntry = {
       v: value,
-      f: kept,
+      f: [...fences].filter(([fence]) => fence !== this.#fences.any),
       ...(finite ? { u: settings.now() + lifetime } : {}),
     };
-    const expires = finite ? Math.ceil(Date.now() + lifetime) : undefined;
     try {
+      const expires = finite ? Math.ceil(Date.now() + lifetime) : undefined;
       const encoded = await this.#link.encode(entry, expires);
       const item = { key: this.#entryKey(key, namespace), value: encoded };
-      await this.#link.write([expires === undefined ? item : { ...item, expires }]);
-      return true;
+      await this.#link.write([finite ? { ...item, expiresInMs: lifetime } : item]);
+      return encoded;
     } catch (error) {
       this.#host.storeFailed("write", error);
-      return false;
+      return undefined;
     }
+  }
+
+  /** What `save` gave back, read as if it came from the store. */
+  async kept(saved: string): Promise<Kept | undefined> {
+    const entry = await this.#decode(saved);
+    return entry && keptOf(entry);
   }
 
   /**
@@ -102,7 +117,7 @@ export class StrictStore {
   }
 
   async remove(key: string, namespace: string): Promise<void> {
-    await this.#link.delete(this.#entryKey(key, namespace));
+    await this.#link.remove(this.#entryKey(key, namespace));
   }
 
   #entryKey(key: string, namespace: string): string {
@@ -120,7 +135,7 @@ export class StrictStore {
     ];
   }
 
-  async #decode(raw: unknown): Promise<StoredEntry | undefined> {
+  async #decode(raw: string | undefined): Promise<StoredEntry | undefined> {
     if (raw === undefined) return undefined;
     try {
       const entry = await this.#link.decode(raw);
@@ -130,6 +145,10 @@ export class StrictStore {
       return undefined;
     }
   }
+}
+
+function keptOf({ v, f, u }: StoredEntry): Kept {
+  return { value: v, fences: f, expiresAt: u ?? Infinity };
 }
 
 function isStoredEntry(value: unknown): value is StoredEntry {

@@ -18,13 +18,16 @@ await import(process.argv[1]);
 console.log(JSON.stringify(loaded));
 `;
 
-test.each(["index", "mcp"])("importing %s loads no MCP SDK and no Keyv", async (entry) => {
-  const url = new URL(`../src/${entry}.ts`, import.meta.url).href;
-  const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", probe, url], {
-    cwd: fileURLToPath(new URL("..", import.meta.url)),
-  });
-  const loaded = JSON.parse(stdout) as string[];
-  expect(loaded).toContain(url);
-  const foreign = loaded.filter((one) => one.includes("node_modules"));
-  expect(foreign.filter((one) => !one.includes("/eventemitter3/"))).toEqual([]);
-});
+test.each(["index", "mcp", "redis"])(
+  "importing %s loads no MCP SDK, no Keyv and no Redis client",
+  async (entry) => {
+    const url = new URL(`../src/${entry}.ts`, import.meta.url).href;
+    const { stdout } = await run(process.execPath, ["--input-type=module", "--eval", probe, url], {
+      cwd: fileURLToPath(new URL("..", import.meta.url)),
+    });
+    const loaded = JSON.parse(stdout) as string[];
+    expect(loaded).toContain(url);
+    const foreign = loaded.filter((one) => one.includes("node_modules"));
+    expect(foreign.filter((one) => !one.includes("/eventemitter3/"))).toEqual([]);
+  },
+);

@@ -4,7 +4,16 @@ import { Entry, MemoryTier } from "../src/memory-tier.ts";
 import { Space } from "../src/space.ts";
 
 function entryOf(key: string, bytes = 1, space: Space = new Space("")): Entry {
-  return new Entry({ space, key, value: key, born: 0, expiresAt: Infinity, tags: [], bytes });
+  return new Entry({
+    space,
+    key,
+    value: key,
+    born: 0,
+    expiresAt: Infinity,
+    tags: [],
+    values: [],
+    bytes,
+  });
 }
 
 describe("the eviction policy", () => {

@@ -1,0 +1,109 @@
+import { EntryTable } from "./entry-table.ts";
+import { unmoved } from "./fence.ts";
+import type { Host } from "./host.ts";
+import type { Entry } from "./memory-tier.ts";
+import type { FenceMirror } from "./shared-store.ts";
+import type { Spaces } from "./space.ts";
+import type { Kept } from "./strict-store.ts";
+
+/** What is in this process's memory beside the store. */
+export interface NearUsage {
+  readonly entries: number;
+  readonly bytes: number;
+  readonly ghosts: number;
+}
+
+/**
+ * Entries of a shared store in this process's memory. One may be used while the mirror has every fence it was computed under at
+ * its value, and while this process itself has moved none of them: a sequence of its own tells, so that an own invalidation,
+ * confirmed or not, holds at once even where the mirror lags. Values are frozen, for all readers get the same one.
+ */
+export class NearTier {
+  readonly #host: Host;
+  readonly #mirror: FenceMirror;
+  readonly #table: EntryTable;
+
+  constructor(host: Host, mirror: FenceMirror) {
+    this.#host = host;
+    this.#mirror = mirror;
+    this.#table = new EntryTable(host);
+  }
+
+  get spaces(): Spaces {
+    return this.#table.spaces;
+  }
+
+  get usage(): NearUsage {
+    const { entries, bytes, ghosts } = this.#table.tier;
+    return { entries, bytes, ghosts };
+  }
+
+  /** The sequence of this process's last invalidation: what is read from the store from now on has seen it. */
+  get seq(): number {
+    return this.#table.line.seq;
+  }
+
+  find(key: string, namespace: string | undefined): Entry | undefined {
+    const entry = this.#table.find(key, namespace);
+    if (entry === undefined) return undefined;
+    const version = this.#mirror.version();
+    if (version === undefined) return undefined;
+    if (entry.mirroredAt !== version) {
+      if (!this.#isMirrored(entry)) return undefined;
+      entry.mirroredAt = version;
+    }
+    if (entry.freq < 3) entry.freq++;
+    return entry;
+  }
+
+  /** Keeps what the store has, if this process has moved none of its fences since the sequence was `born`. */
+  put(key: string, namespace: string, { value, fences, expiresAt }: Kept, born: number): void {
+    if (this.#host.closed !== undefined) return;
+    const { line, spaces } = this.#table;
+    const tags = fences.map(([fence]) => line.hold(fence));
+    if (!unmoved(tags, born)) return line.release(tags);
+    const values = fences.map(([, current]) => current);
+    deepFreeze(value);
+    const space = spaces.open(namespace);
+    this.#table.put({ space, key, value, born, tags, values, expiresAt });
+  }
+
+  drop(key: string, namespace: string): void {
+    const entry = this.spaces.find(namespace)?.entries.get(key);
+    if (entry !== undefined) this.#table.drop(entry);
+  }
+
+  /** Whether this process has moved none of the fences since the sequence was `since`. */
+  stands(fences: Iterable<string>, since: number): boolean {
+    const { line } = this.#table;
+    for (const fence of fences) if (line.seqOf(fence) > since) return false;
+    return true;
+  }
+
+  /** This process has moved the fences, or tried to. */
+  move(fences: readonly string[]): number {
+    const { line } = this.#table;
+    line.moveTags(fences);
+    return line.seq;
+  }
+
+  close(): void {
+    for (const space of this.spaces.all()) this.#table.empty(space);
+  }
+
+  #isMirrored(entry: Entry): boolean {
+    const { tags, values } = entry;
+    return tags.every(({ tag }, index) => this.#mirror.valueOf(tag) === values[index]);
+  }
+}
+
+/** Of what JSON can hold. */
+function deepFreeze(value: unknown): void {
+  const pending: unknown[] = [value];
+  while (pending.length > 0) {
+    const next = pending.pop();
+    if (typeof next !== "object" || next === null) continue;
+    Object.freeze(next);
+    for (const item of Object.values(next)) if (typeof item === "object") pending.push(item);
+  }
+}
