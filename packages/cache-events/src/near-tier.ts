@@ -73,13 +73,6 @@ export class NearTier {
     if (entry !== undefined) this.#table.drop(entry);
   }
 
-  /** Whether this process has moved none of the fences since the sequence was `since`. */
-  stands(fences: Iterable<string>, since: number): boolean {
-    const { line } = this.#table;
-    for (const fence of fences) if (line.seqOf(fence) > since) return false;
-    return true;
-  }
-
   /** This process has moved the fences, or tried to. */
   move(fences: readonly string[]): number {
     const { line } = this.#table;

@@ -91,14 +91,11 @@ export class StrictEngine implements Engine {
     const { namespace = "", tags = [], ttlMs } = options;
     const look = this.#host.bypassed ? undefined : await this.#look(key, namespace, tags);
     const fences = look && (await this.#ensure(look));
-    const fence = this.#fences.key(key, namespace);
-    const moved = await this.#move([fence], `the key "${key}"`);
-    if (look === undefined || fences === undefined || this.#host.bypassed) return;
-    const others = [...fences.keys()].filter((one) => one !== fence);
-    const othersStand = this.#near?.stands(others, look.begun) === true;
+    const moved = await this.#move([this.#fences.key(key, namespace)], `the key "${key}"`);
+    if (fences === undefined || this.#host.bypassed) return;
     const now = new Map([...fences, ...moved.values]);
     const saved = await this.#store.save(key, namespace, value, now, ttlMs);
-    if (othersStand) await this.#keep(key, namespace, saved, moved.seq);
+    await this.#keep(key, namespace, saved, moved.seq);
   }
 
   async delete(key: string, namespace = ""): Promise<void> {
