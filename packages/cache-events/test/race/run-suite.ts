@@ -1,4 +1,5 @@
-// Puts the cache that a module opens through the suite and prints what failed, as JSON: node run-suite.ts <module> <instances>
+// Puts the cache that a module opens through the suite and prints the first failure, as JSON:
+// node run-suite.ts <module> <instances> <races>
 import { cacheConformance } from "@mcp-accel/cache-events/testing";
 import type { OpenCache } from "@mcp-accel/cache-events/testing";
 
@@ -18,6 +19,7 @@ for (const { name, run } of suite) {
     await run();
   } catch (error) {
     failures.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+    break;
   }
 }
 console.log(JSON.stringify(failures));
