@@ -13,6 +13,7 @@ export type {
   ComputeUnderTest,
   GetOrSetOptionsUnderTest,
   KeyOptionsUnderTest,
+  KnownEntry,
   OpenCache,
   OpenContext,
   SetOptionsUnderTest,

@@ -63,6 +63,11 @@ export type CacheNeed =
   | "clearNamespace"
   | "write";
 
+export interface KnownEntry {
+  readonly key: string;
+  readonly tags: readonly string[];
+}
+
 export interface OpenContext {
   /** The same for the caches that shall share their entries, and never used again: a prefix for the keys in a shared store. */
   readonly name: string;
@@ -80,6 +85,11 @@ export interface OpenContext {
   readonly random: () => number;
   /** Resolves in an order that the seed decides: a store double awaits it to have its calls interleaved. */
   readonly turn: () => Promise<void>;
+  /**
+   * The keys of a race with all their tags, for a cache that has no tags and needs to know which keys to delete; none for the
+   * other cases, where it learns them from its readers.
+   */
+  readonly entries: readonly KnownEntry[];
   /** What `data` of the race was set to. */
   readonly data: unknown;
 }

@@ -6,7 +6,7 @@ import { seeded } from "./random.ts";
 import { missing } from "./report.ts";
 import { nextTurn } from "./turns.ts";
 import { Witness } from "./witness.ts";
-import { Workload } from "./workload.ts";
+import { Workload, workloadEntries } from "./workload.ts";
 
 /** One process of a race: does rounds as it is told, and hands over what it saw. */
 class Worker {
@@ -37,6 +37,7 @@ class Worker {
       maxEntries: plan.maxEntries,
       random,
       turn: nextTurn,
+      entries: workloadEntries,
       data: plan.data,
     });
     return new Worker(plan, cache, random);

@@ -6,7 +6,7 @@ import type { RaceReport } from "./report.ts";
 import { missing, reportOn } from "./report.ts";
 import { Turns } from "./turns.ts";
 import { Witness } from "./witness.ts";
-import { Workload } from "./workload.ts";
+import { Workload, workloadEntries } from "./workload.ts";
 
 export interface RaceOptions {
   readonly open: OpenCache;
@@ -112,6 +112,7 @@ class Track {
       maxEntries: 12,
       random,
       turn: () => this.turns.turn(),
+      entries: workloadEntries,
       data: this.#options.data,
     });
     const witness = new Witness(cache, worker, () => ++this.#moment);

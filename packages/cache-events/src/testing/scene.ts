@@ -60,6 +60,7 @@ export class Scene {
         maxEntries: sceneEntries,
         random: seeded(worker),
         turn: nextTurn,
+        entries: [],
         data,
       });
       witnesses.push(new Witness(cache, worker, () => ++moment));

@@ -1,4 +1,4 @@
-import type { CacheUnderTest } from "./cache-under-test.ts";
+import type { CacheUnderTest, KnownEntry } from "./cache-under-test.ts";
 import { has } from "./cache-under-test.ts";
 import type { Weighted } from "./random.ts";
 import { pick, weighted } from "./random.ts";
@@ -15,6 +15,8 @@ type Choice = (random: () => number) => Operation;
 const tags = ["red", "green", "blue", "white"] as const;
 const namespace = "tenant";
 const prefix = "even:";
+/** How many of its tags the readers of a key declare, where it is not all; the compute names the rest. */
+const declaredTags: Readonly<Record<number, number>> = { 5: 1, 6: 1, 7: 0 };
 
 /** Few keys with many tags, many invalidations, and no two kinds of them left out: harsher than any use. */
 export class Workload {
@@ -76,20 +78,36 @@ export class Workload {
   }
 }
 
+const size = 8;
+
+/** Every key with all its tags, whoever names them. */
+export const workloadEntries: readonly KnownEntry[] = Array.from({ length: size }, (_, index) => ({
+  key: keyAt(index),
+  tags: tagsAt(index),
+}));
+
 function targetsFor(cache: CacheUnderTest): readonly Target[] {
-  const namespaces = has(cache, "namespaces") ? [undefined, namespace] : [undefined];
-  return namespaces.flatMap((space) =>
-    Array.from({ length: 8 }, (_, index) => {
-      const even = index % 2 === 0;
-      const own = [tags[index % 4] ?? "red", tags[(index * 3 + 1) % 4] ?? "red"];
-      const late = has(cache, "lateTags") && index >= 5;
+  const spaces = has(cache, "namespaces") ? [undefined, namespace] : [undefined];
+  return spaces.flatMap((space) =>
+    Array.from({ length: size }, (_, index) => {
+      const all = tagsAt(index);
+      const declared = has(cache, "lateTags") ? (declaredTags[index] ?? all.length) : all.length;
+      const key = keyAt(index);
       return targetOf({
-        key: even ? `${prefix}${index}` : `odd:${index}`,
+        key,
         namespace: space,
-        tags: late ? own.slice(0, index === 7 ? 0 : 1) : own,
-        lateTags: late ? own.slice(index === 7 ? 0 : 1) : [],
-        prefixes: even ? [prefix] : [],
+        tags: all.slice(0, declared),
+        lateTags: all.slice(declared),
+        prefixes: key.startsWith(prefix) ? [prefix] : [],
       });
     }),
   );
+}
+
+function keyAt(index: number): string {
+  return index % 2 === 0 ? `${prefix}${index}` : `odd:${index}`;
+}
+
+function tagsAt(index: number): readonly string[] {
+  return [tags[index % 4] ?? "", tags[(index + 1 + Math.floor(index / 4)) % 4] ?? ""];
 }
