@@ -17,7 +17,9 @@ describe("options", () => {
     ["rules", []],
     ["operations", null],
     ["store", new Map()],
+    ["store", { read() {}, write() {} }],
     ["storeTimeoutMs", 0],
+    ["consistency", "eventual"],
     ["epoch", 7],
     ["verifyRatio", -0.1],
     ["sizeOf", {}],
@@ -47,6 +49,12 @@ describe("options", () => {
     );
     expect(() => new EventCache({ store: new Keyv(), epoch: () => 1 })).toThrow(
       expect.objectContaining({ option: "epoch" }),
+    );
+  });
+
+  test("mirrored reads of a store without a mirror are refused", () => {
+    expect(() => new EventCache({ store: new Keyv(), consistency: "mirrored" })).toThrow(
+      expect.objectContaining({ option: "consistency" }),
     );
   });
 

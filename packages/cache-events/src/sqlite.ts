@@ -1,0 +1,2 @@
+export { SqliteStore, sqliteStore } from "./sqlite-store.ts";
+export type { SqliteStoreOptions } from "./sqlite-options.ts";
