@@ -18,7 +18,7 @@ await import(process.argv[1]);
 console.log(JSON.stringify(loaded));
 `;
 
-test.each(["index", "mcp", "redis", "sqlite"])(
+test.each(["index", "mcp", "redis", "sqlite", "testing"])(
   "importing %s loads no MCP SDK, no Keyv and no Redis client",
   async (entry) => {
     const { url, loaded } = await loadedBy(entry);
@@ -29,7 +29,7 @@ test.each(["index", "mcp", "redis", "sqlite"])(
 );
 
 test("importing sqlite alone loads node:sqlite", async () => {
-  for (const entry of ["index", "mcp", "redis", "sqlite"]) {
+  for (const entry of ["index", "mcp", "redis", "sqlite", "testing"]) {
     const { loaded } = await loadedBy(entry);
     expect(loaded.includes("node:sqlite")).toBe(entry === "sqlite");
   }

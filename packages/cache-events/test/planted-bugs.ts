@@ -1,0 +1,188 @@
+/** Textual replacements in one file of `src`; each text to replace must be there exactly once. */
+export interface PlantedBug {
+  readonly name: string;
+  readonly cache: "memory" | "strict";
+  readonly file: string;
+  readonly edits: readonly (readonly [find: string, replace: string])[];
+}
+
+const memory: readonly Omit<PlantedBug, "cache">[] = [
+  {
+    name: "an entry outlives an invalidation by one",
+    file: "fence.ts",
+    edits: [["if (fence.seq > born) return false;", "if (fence.seq > born + 1) return false;"]],
+  },
+  {
+    name: "only the first tag is looked at",
+    file: "fence.ts",
+    edits: [
+      [
+        "for (const fence of fences) if (fence.seq > born) return false;",
+        "for (const fence of fences.slice(0, 1)) if (fence.seq > born) return false;",
+      ],
+    ],
+  },
+  {
+    name: "a tag that nothing refers to any more is forgotten",
+    file: "fence.ts",
+    edits: [["this.#forget(fence.tag, fence.seq);", ""]],
+  },
+  {
+    name: "an invalidation of a tag that nothing refers to is forgotten",
+    file: "fence.ts",
+    edits: [
+      ["if (fence === undefined) this.#forget(tag, seq);", "if (fence === undefined) continue;"],
+    ],
+  },
+  {
+    name: "a result counts from when its compute ended, whatever moved meanwhile",
+    file: "local-engine.ts",
+    edits: [
+      ["this.#detach(flight) && flight.isFresh([])", "this.#detach(flight)"],
+      [
+        "put({ space, key, value, born, tags, expiresAt",
+        "put({ space, key, value, born: this.#table.line.seq, tags, expiresAt",
+      ],
+    ],
+  },
+  {
+    name: "an older compute replaces the result of a newer one",
+    file: "local-engine.ts",
+    edits: [
+      [
+        "this.#detach(flight) && flight.isFresh([])",
+        "(this.#detach(flight) || flight.isFresh([]))",
+      ],
+    ],
+  },
+  {
+    name: "a reader joins whatever compute there is",
+    file: "local-engine.ts",
+    edits: [
+      [
+        "if (!(flight instanceof LocalFlight) || !flight.isFresh(tags)) break;",
+        "if (!(flight instanceof LocalFlight)) break;",
+      ],
+    ],
+  },
+  {
+    name: "a reader that joined does not mind tags named late",
+    file: "local-engine.ts",
+    edits: [["if (joinedAt <= flight.born || !flight.lateMoved) return value;", "return value;"]],
+  },
+  {
+    name: "everything does not move its fence",
+    file: "local-engine.ts",
+    edits: [["line.move(line.everything);\n      for", "for"]],
+  },
+  {
+    name: "a namespace does not move its fence",
+    file: "local-engine.ts",
+    edits: [["this.#table.line.move(space.fence);", ""]],
+  },
+  {
+    name: "an entry once found valid is not checked again",
+    file: "entry-table.ts",
+    edits: [["if (entry.checkedAt !== line.seq) {", "if (entry.checkedAt < 0) {"]],
+  },
+  {
+    name: "a delete leaves the compute under way",
+    file: "entry-table.ts",
+    edits: [["    space.flights.delete(key);\n    const entry", "    const entry"]],
+  },
+  {
+    name: "a prefix leaves the computes under way",
+    file: "entry-table.ts",
+    edits: [
+      [
+        "if (key.startsWith(prefix)) space.flights.delete(key);",
+        "if (key === prefix) space.flights.delete(key);",
+      ],
+    ],
+  },
+];
+
+const strict: readonly Omit<PlantedBug, "cache">[] = [
+  {
+    name: "the fence of any tag moves last",
+    file: "keyv-store.ts",
+    edits: [
+      [
+        "const ahead = items.filter(({ key }) => first.includes(key));",
+        "const ahead = items.filter(({ key }) => !first.includes(key));",
+      ],
+    ],
+  },
+  {
+    name: "the fence of any tag is read before those of the late tags",
+    file: "strict-store.ts",
+    edits: [
+      [
+        "const keys = tags.map((tag) => this.#fences.tag(tag));",
+        "const keys = tags.map((tag) => this.#fences.tag(tag));\n    if (begun.size > 0) return this.#fences.ensure(this.#fences.observe(keys, await this.#link.read(keys)));",
+      ],
+    ],
+  },
+  {
+    name: "an absent fence counts as unmoved",
+    file: "strict-store.ts",
+    edits: [
+      [
+        "(observed.get(fence) ?? others.get(fence)) === value",
+        "(observed.get(fence) ?? others.get(fence) ?? value) === value",
+      ],
+    ],
+  },
+  {
+    name: "fences are taken when the compute has ended",
+    file: "strict-engine.ts",
+    edits: [
+      [
+        "const fences = new Map([...late, ...flight.fences]);",
+        "const names = [...flight.fences.keys()];\n      const fences = new Map([...late, ...(await this.#fences.ensure(this.#fences.observe(names, await this.#link.read(names))))]);",
+      ],
+    ],
+  },
+  {
+    name: "a fence gets a value that it had before",
+    file: "keyv-store.ts",
+    edits: [["[key, randomUUID() as string]", "[key, `${lifetimeMs}${randomUUID().slice(0, 1)}`]"]],
+  },
+  {
+    name: "a reader joins whatever compute there is",
+    file: "strict-flight.ts",
+    edits: [
+      ["if (fences.size !== this.fences.size) return false;", "if (fences.size > 0) return true;"],
+    ],
+  },
+  {
+    name: "a reader that joined does not mind tags named late",
+    file: "strict-engine.ts",
+    edits: [
+      [
+        "if (!flight.lateMoved || flight.fences.get(any) === fences.get(any)) return value;",
+        "if (any !== undefined) return value;",
+      ],
+    ],
+  },
+  {
+    name: "a refused invalidation is forgotten",
+    file: "strict-fences.ts",
+    edits: [["for (const key of all) this.#break(key);", ""]],
+  },
+  {
+    name: "a set does not move the fence of its key",
+    file: "strict-engine.ts",
+    edits: [
+      [
+        'const moved = await this.#move([this.#fences.key(key, namespace)], `the key "${key}"`);\n    if (fences',
+        "const moved = { values: new Map<string, string>(), seq: 0 };\n    if (fences",
+      ],
+    ],
+  },
+];
+
+export const plantedBugs: readonly PlantedBug[] = [
+  ...memory.map((bug) => ({ ...bug, cache: "memory" as const })),
+  ...strict.map((bug) => ({ ...bug, cache: "strict" as const })),
+];
