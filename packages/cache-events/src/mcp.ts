@@ -1,5 +1,13 @@
 export { cacheTools } from "./cache-tools.ts";
+export { responseCacheStore } from "./response-cache-store.ts";
 export { ToolCache } from "./tool-cache.ts";
 export type { CacheToolsOptions } from "./cache-tools.ts";
+export type {
+  ResponseCacheBackend,
+  ResponseCacheEntry,
+  ResponseCacheKey,
+  ResponseCacheStore,
+  ResponseCacheStoreOptions,
+} from "./response-cache-store.ts";
 export type { ToolCachePolicy } from "./tool-policy.ts";
 export type { ToolCacheOptions, ToolCacheStore, ToolCall, ToolRun } from "./tool-cache.ts";

@@ -126,3 +126,14 @@ export const text = (value: unknown, more: object = {}): Result => ({
 export function textOf(result: Result): string {
   return result.content?.[0]?.text ?? "";
 }
+
+/** Counts how often the server itself answers `method`. */
+export function countCalls(server: Server, method: string, count: () => void): void {
+  const inner = server.server as unknown as Record<string, Map<string, unknown>>;
+  const handlers = inner["_requestHandlers"]!;
+  const handler = handlers.get(method) as (...args: unknown[]) => unknown;
+  handlers.set(method, async (...args: unknown[]) => {
+    count();
+    return handler(...args);
+  });
+}
