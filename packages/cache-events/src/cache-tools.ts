@@ -1,18 +1,10 @@
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AskWatch } from "./ask-watch.ts";
 import { typed } from "./checks.ts";
+import { Claims } from "./claims.ts";
 import { CacheOptionError } from "./errors.ts";
 import { Implementations } from "./implementations.ts";
 import type { Fields } from "./mcp-shapes.ts";
-import {
-  fields,
-  innerOf,
-  isAnswer,
-  metaOf,
-  namespaceOf,
-  sharedContext,
-  signalOf,
-  versionOf,
-} from "./mcp-shapes.ts";
+import { fields, isAnswer, metaOf, namespaceOf, signalOf, versionOf } from "./mcp-shapes.ts";
 import { override } from "./override.ts";
 import { principalOf } from "./principal.ts";
 import type { ToolCall, ToolCacheStore } from "./tool-cache.ts";
@@ -23,7 +15,6 @@ import { keepPersonal } from "./tool-result.ts";
 type RunTool = (tool: Fields, args: unknown, context: unknown) => object | Promise<object>;
 type PollTask = (tool: Fields, request: unknown, context: unknown) => Promise<object>;
 type Validate = (tool: Fields, value: unknown, name: string) => unknown;
-type Request = (...args: unknown[]) => unknown;
 
 export interface CacheToolsOptions {
   /** The namespace of this server's entries; by default made from the server's name. */
@@ -34,8 +25,7 @@ export interface CacheToolsOptions {
   readonly principal?: (context: unknown) => string | undefined | Promise<string | undefined>;
 }
 
-/** Which caches answer for a server already: the same one twice would wait for itself. */
-const cachedBy = new WeakMap<object, Set<object>>();
+const claims = new Claims("tools");
 
 /**
  * Caches the tools of an `McpServer`, of `@modelcontextprotocol/sdk` or `@modelcontextprotocol/server`, also those registered
@@ -52,15 +42,13 @@ export function cacheTools(
   const { executeToolHandler, _registeredTools } = fields(server);
   if (typeof executeToolHandler !== "function" || typeof _registeredTools !== "object")
     throw new CacheOptionError("server", "an McpServer of the MCP SDK, version 1 or 2", server);
-  const caches = cachedBy.get(server) ?? new Set();
-  if (caches.has(cache))
-    throw new CacheOptionError("server", "one whose tools this cache does not cache yet", server);
+  claims.check(server, cache);
   const tools = new CachedTools(server, cache, options);
-  cachedBy.set(server, caches.add(cache));
+  const release = claims.take(server, cache);
   return {
     [Symbol.dispose]() {
       tools.restore();
-      caches.delete(cache);
+      release();
     },
   };
 }
@@ -70,7 +58,7 @@ class CachedTools {
   readonly #cache: ToolCache;
   readonly #principal: NonNullable<CacheToolsOptions["principal"]>;
   readonly #implementations: Implementations;
-  readonly #run = new AsyncLocalStorage<{ asked: boolean }>();
+  readonly #watch: AskWatch;
   readonly #restores: (() => void)[] = [];
   #active = true;
 
@@ -91,25 +79,14 @@ class CachedTools {
       "handleAutomaticTaskPolling",
       (poll) => (tool, request, context) => this.#poll(poll, tool, request, context),
     );
-    this.#override<Request>(innerOf(server), "request", (request) => {
-      const { asked } = this;
-      return function noting(this: unknown, ...args) {
-        asked();
-        return request.apply(this, args);
-      };
-    });
+    this.#watch = new AskWatch(server);
   }
 
   restore(): void {
     this.#active = false;
+    this.#watch.restore();
     for (const restore of this.#restores.splice(0)) restore();
   }
-
-  /** The run under way asks its client: for input, for a model's answer, for its roots. */
-  readonly asked = (): void => {
-    const run = this.#run.getStore();
-    if (run !== undefined) run.asked = true;
-  };
 
   async #call(run: RunTool, tool: Fields, args: unknown, context: unknown): Promise<object> {
     if (!this.#active) return run.call(this.#server, tool, args, context);
@@ -129,7 +106,7 @@ class CachedTools {
   }
 
   /** A run that others may wait for, too, and whose result may be kept. */
-  #runShared(
+  async #runShared(
     run: RunTool,
     tool: Fields,
     name: string,
@@ -137,15 +114,14 @@ class CachedTools {
     context: unknown,
     signal: AbortSignal | undefined,
   ): Promise<object> {
-    const state = { asked: false };
-    return this.#run.run(state, async () => {
-      const forRun = sharedContext(context, signal, this.asked);
-      const result = await run.call(this.#server, tool, args, forRun);
+    const { result, asked } = await this.#watch.run(context, signal, async (forRun) => {
+      const made = await run.call(this.#server, tool, args, forRun);
       // What the SDK will refuse to send is an error, and must not be kept.
-      await this.#method<Validate>("validateToolOutput")?.call(this.#server, tool, result, name);
-      if (state.asked) keepPersonal(result);
-      return result;
+      await this.#method<Validate>("validateToolOutput")?.call(this.#server, tool, made, name);
+      return made;
     });
+    if (asked) keepPersonal(result);
+    return result;
   }
 
   /** Version 1 runs a tool that may create a task past `executeToolHandler` when the client did not ask for a task. */

@@ -5,9 +5,10 @@ export function fields(value: unknown): Fields {
   return typeof value === "object" && value !== null ? (value as Fields) : {};
 }
 
-/** The protocol's side of an `McpServer`. */
+/** The `Server` beneath an `McpServer`; one that is none is its own. */
 export function innerOf(server: object): object {
-  return fields(fields(server)["server"]);
+  const { server: inner } = fields(server);
+  return typeof inner === "object" && inner !== null ? inner : server;
 }
 
 /** The namespace of the server's entries: replicas of one server have the same. */

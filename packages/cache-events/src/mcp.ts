@@ -1,6 +1,8 @@
+export { cacheResults } from "./cache-results.ts";
 export { cacheTools } from "./cache-tools.ts";
 export { responseCacheStore } from "./response-cache-store.ts";
 export { ToolCache } from "./tool-cache.ts";
+export type { CacheResultsOptions, ResultCacheStore } from "./cache-results.ts";
 export type { CacheToolsOptions } from "./cache-tools.ts";
 export type {
   ResponseCacheBackend,
@@ -9,5 +11,6 @@ export type {
   ResponseCacheStore,
   ResponseCacheStoreOptions,
 } from "./response-cache-store.ts";
+export type { CacheableMethod, ResultPolicy } from "./result-policy.ts";
 export type { ToolCachePolicy } from "./tool-policy.ts";
 export type { ToolCacheOptions, ToolCacheStore, ToolCall, ToolRun } from "./tool-cache.ts";

@@ -4,7 +4,7 @@ import { CacheOptionError, InvalidationError } from "./errors.ts";
 import { canonicalJson } from "./plain-json.ts";
 import type { ToolCachePolicy } from "./tool-policy.ts";
 import { checkToolPolicies, invalidated, tagsOf } from "./tool-policy.ts";
-import { isContentResult, ownResult, shareableResult } from "./tool-result.ts";
+import { isContentResult, ownResult, shareableResult, Unshared } from "./tool-result.ts";
 
 /** What a ToolCache needs of an EventCache. */
 export interface ToolCacheStore {
@@ -163,15 +163,5 @@ export class ToolCache {
     if (args === undefined) return undefined;
     const principal = policy.public === true ? null : (call.principal ?? "");
     return JSON.stringify([call.name, principal, call.variant ?? ""]) + args;
-  }
-}
-
-/** Carries a result that must not be stored past the cache. */
-class Unshared extends Error {
-  readonly result: object;
-
-  constructor(result: object) {
-    super("the result is not shared");
-    this.result = result;
   }
 }

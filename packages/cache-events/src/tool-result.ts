@@ -2,6 +2,16 @@ import type { Fields } from "./mcp-shapes.ts";
 import { fields } from "./mcp-shapes.ts";
 import { frozenCopy } from "./plain-json.ts";
 
+/** Carries a result that must not be stored past the cache. */
+export class Unshared extends Error {
+  readonly result: object;
+
+  constructor(result: object) {
+    super("the result is not shared");
+    this.result = result;
+  }
+}
+
 const personal = new WeakSet<object>();
 
 /** Marks the result of a run that asked its client for something on the way: it is not an answer to anyone else. */
@@ -60,10 +70,13 @@ const required: Readonly<Record<string, readonly string[]>> = {
 /** The SDK refuses a result with a malformed block: stored, it would be an error that repeats itself. */
 function isBlock(block: unknown): boolean {
   const { type, resource, ...rest } = fields(block);
-  if (type === "resource") {
-    const { uri, text, blob } = fields(resource);
-    return typeof uri === "string" && (typeof text === "string" || typeof blob === "string");
-  }
+  if (type === "resource") return isContentItem(resource);
   if (typeof type !== "string" || !Object.hasOwn(required, type)) return false;
   return (required[type] ?? []).every((name) => typeof rest[name] === "string");
+}
+
+/** Contents of a resource. */
+export function isContentItem(item: unknown): boolean {
+  const { uri, text, blob } = fields(item);
+  return typeof uri === "string" && (typeof text === "string" || typeof blob === "string");
 }
