@@ -9,7 +9,7 @@ import { systemClock } from "./clock.ts";
 import { CacheOptionError } from "./errors.ts";
 import type { McpChange } from "./mcp-changes.ts";
 import { watchChanges } from "./mcp-changes.ts";
-import { reportError } from "./mcp-report.ts";
+import { reporter } from "./mcp-report.ts";
 import type { Fields } from "./mcp-shapes.ts";
 import {
   fields,
@@ -21,6 +21,7 @@ import {
   versionOf,
 } from "./mcp-shapes.ts";
 import { override } from "./override.ts";
+import { ownTag } from "./own-tags.ts";
 import { canonicalJson } from "./plain-json.ts";
 import { principalOf } from "./principal.ts";
 import type { CacheableMethod, ResultPolicy } from "./result-policy.ts";
@@ -125,13 +126,13 @@ class CachedResults {
     cache: ResultCacheStore,
     options: CacheResultsOptions,
   ) {
-    const { principal = principalOf, onError = reportError, now = systemClock } = options;
+    const { principal = principalOf, onError, now = systemClock } = options;
     this.#server = server;
     this.#cache = cache;
     this.#policies = new Map(Object.entries(options.results));
     this.#namespace = options.server ?? namespaceOf(server);
     this.#principal = principal;
-    this.#report = onError;
+    this.#report = reporter(onError);
     this.#now = now;
     this.#watch = new AskWatch(server);
     this.#restores = [
@@ -228,7 +229,7 @@ class CachedResults {
   }
 
   #tag(...of: readonly string[]): string {
-    return JSON.stringify([this.#namespace, ...of]);
+    return ownTag(this.#namespace, ...of);
   }
 }
 

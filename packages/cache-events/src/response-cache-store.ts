@@ -2,6 +2,7 @@ import { createHash, randomUUID } from "node:crypto";
 import type { Check } from "./checks.ts";
 import { checkOptions, checkText, having, number, typed } from "./checks.ts";
 import { systemClock } from "./clock.ts";
+import { ownTag } from "./own-tags.ts";
 import { PendingFetches } from "./pending-fetches.ts";
 import { tagsOf } from "./tool-policy.ts";
 
@@ -221,7 +222,7 @@ export class ResponseCacheStore {
   }
 
   #tag(of: string): string {
-    return JSON.stringify([this.#namespace, of]);
+    return ownTag(this.#namespace, of);
   }
 
   #isFresh({ expiresAt = 0 }: ResponseCacheEntry): boolean {
