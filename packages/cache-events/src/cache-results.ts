@@ -163,7 +163,7 @@ class CachedResults {
     if (!this.#active || this.#cache.bypassed === true || isAnswer(context)) return alone();
     const { _meta, ...params } = fields(fields(request)["params"]);
     const uri = typeof params["uri"] === "string" ? params["uri"] : "";
-    if (policy.matches !== undefined && !policy.matches(uri)) return alone();
+    if (!matches(policy, uri)) return alone();
     const who = policy.public === true ? "" : await this.#principal(context);
     const key = canonicalJson(params, maxParamChars);
     const tags = tagsOf(policy.tags, uri);
@@ -230,6 +230,15 @@ class CachedResults {
 
   #tag(...of: readonly string[]): string {
     return ownTag(this.#namespace, ...of);
+  }
+}
+
+/** What cannot tell does not match. */
+function matches(policy: ResultPolicy, uri: string): boolean {
+  try {
+    return policy.matches?.(uri) ?? true;
+  } catch {
+    return false;
   }
 }
 

@@ -77,6 +77,12 @@ export function notifyChanges(
   };
 }
 
+/** What waits to be told keeps the process alive. */
+const batchTimers: Timers = {
+  set: (callback, delayMs) => setTimeout(callback, delayMs),
+  clear: (timer) => clearTimeout(timer as NodeJS.Timeout),
+};
+
 class Changes {
   readonly #sender: ChangeSender;
   readonly #notify: NotifyChangesOptions["notify"];
@@ -85,6 +91,7 @@ class Changes {
   readonly #sendTimeoutMs: number;
   readonly #report: (error: unknown) => void;
   readonly #timers: Timers;
+  readonly #batchTimers: Timers;
   readonly #lists = new Set<ListKind>();
   readonly #uris = new Set<string>();
   #timer: unknown;
@@ -93,14 +100,15 @@ class Changes {
   #closed = false;
 
   constructor(sender: ChangeSender, options: NotifyChangesOptions) {
-    const { onError, timers = systemTimers } = options;
+    const { onError, timers } = options;
     this.#sender = sender;
     this.#notify = options.notify;
     this.#delayMs = options.delayMs ?? 0;
     this.#max = options.maxSubscriptions ?? 1_000;
     this.#sendTimeoutMs = options.sendTimeoutMs ?? 30_000;
     this.#report = reporter(onError);
-    this.#timers = timers;
+    this.#timers = timers ?? systemTimers;
+    this.#batchTimers = timers ?? batchTimers;
   }
 
   heard({ kind, tags, namespace }: InvalidateEvent): void {
@@ -119,7 +127,7 @@ class Changes {
     this.#closed = true;
     this.#lists.clear();
     this.#uris.clear();
-    if (this.#timer !== undefined) this.#timers.clear(this.#timer);
+    if (this.#timer !== undefined) this.#batchTimers.clear(this.#timer);
     this.#timer = undefined;
     this.#sender.restore();
   }
@@ -161,7 +169,7 @@ class Changes {
   #schedule(): void {
     if (this.#lists.size === 0 && this.#uris.size === 0) return;
     if (this.#closed || this.#sending || this.#timer !== undefined) return;
-    this.#timer = this.#timers.set(() => {
+    this.#timer = this.#batchTimers.set(() => {
       this.#timer = undefined;
       void this.#send();
     }, this.#delayMs);

@@ -321,6 +321,42 @@ test("a read that asks its client for input is made for each", async () => {
   expect(cache.stats().entries).toBe(0);
 });
 
+test("a policy that cannot tell keeps nothing", async () => {
+  const fail = (): never => {
+    throw new Error("no");
+  };
+  for (const policy of [{ matches: fail }, { tags: fail }]) {
+    const { client, cache } = await shop(v2, { results: { "resources/read": policy } });
+    expect([await read(client), await read(client)]).toEqual(["1", "2"]);
+    expect(cache.stats().entries).toBe(0);
+  }
+});
+
+test("a principal that is not a string is refused, not shared", async () => {
+  const { client } = await shop(v2, { principal: (() => ({ id: 7 })) as never });
+  await expect(read(client)).rejects.toThrow("principal: expected a string");
+});
+
+test.each([
+  ["v1", v1],
+  ["v2", v2],
+])("the Server beneath an McpServer of %s can be cached alone", async (_name, generation) => {
+  let runs = 0;
+  const cache = new EventCache();
+  let inner: Server["server"] | undefined;
+  const client = await generation.connect(() => {
+    const server = generation.server();
+    server.registerResource("stock", "shop://stock", {}, () => readAs(++runs));
+    inner = server.server;
+    cacheResults(inner, cache, { server: "mine", results: all });
+    return server;
+  });
+  expect([await read(client), await read(client)]).toEqual(["1", "1"]);
+  expect(cache.stats().byNamespace["mine"]?.entries).toBe(1);
+  await inner!.sendResourceUpdated({ uri: "shop://stock" });
+  expect(await read(client)).toBe("2");
+});
+
 test("a list by pages is kept page by page", async () => {
   let runs = 0;
   const client = await v2.connect(() => {

@@ -165,6 +165,17 @@ describe.each(generations)("a cached server of %s", (_name, generation) => {
     expect(runs).toBe(1);
   });
 
+  test("disposing leaves nothing behind, on the server or beneath it", () => {
+    const server = generation.server();
+    server.registerTool("read", readOnly, () => text(1));
+    const own = (): string[][] => [server, server.server].map((one) => Object.keys(one));
+    const before = own();
+    const caching = cacheTools(server, new EventCache());
+    expect(own()).not.toEqual(before);
+    caching[Symbol.dispose]();
+    expect(own()).toEqual(before);
+  });
+
   test("a tool that throws is run again, and its error reaches its caller", async () => {
     let runs = 0;
     const client = await connect((server) => {
