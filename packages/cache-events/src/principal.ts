@@ -24,18 +24,30 @@ export function principalOf(context: unknown): string | undefined {
 const identity = /api-?key|token|user|account|tenant|customer|identity|e-?mail|client-cert|org/;
 
 function digest(kind: string, sign: string, headers: unknown): string {
-  const told = namesOf(headers)
-    .filter((name) => identity.test(name.toLowerCase()))
-    .toSorted()
-    .filter((name) => name.toLowerCase() !== "user-agent")
-    .map((name) => [name.toLowerCase(), header(headers, name)]);
-  return createHash("sha256")
-    .update(JSON.stringify([kind, sign, told]))
-    .digest("base64url");
+  const told: string[] = [];
+  if (headers instanceof Headers) headers.forEach((value, name) => tell(told, name, value));
+  else
+    for (const name of Object.keys(fields(headers)))
+      if (identifies(name)) tell(told, name, header(headers, name));
+  const all = [kind, sign, ...told.toSorted()];
+  return createHash("sha256").update(JSON.stringify(all)).digest("base64url");
 }
 
-function namesOf(headers: unknown): string[] {
-  return headers instanceof Headers ? [...headers.keys()] : Object.keys(fields(headers));
+function tell(told: string[], name: string, value: string): void {
+  if (identifies(name)) told.push(`${name.toLowerCase()}: ${value}`);
+}
+
+const maxNames = 1_000;
+const known = new Map<string, boolean>();
+
+/** Remembered for each name: the same few come with every request. */
+function identifies(name: string): boolean {
+  const found = known.get(name);
+  if (found !== undefined) return found;
+  const lower = name.toLowerCase();
+  const yes = lower !== "user-agent" && identity.test(lower);
+  if (known.size < maxNames) known.set(name, yes);
+  return yes;
 }
 
 function header(headers: unknown, name: string): string {
