@@ -21,16 +21,14 @@ function shop(): McpServer {
 const cache = new EventCache();
 
 async function connect(principal: string): Promise<Client> {
+  const store = responseCacheStore(cache, {
+    server: "https://shop.example/mcp",
+    principal,
+    tags: ({ params }) => (params === "shop://stock" ? ["stock"] : []),
+  });
   const client = new Client(
     { name: "example", version: "1.0.0" },
-    {
-      versionNegotiation: { mode: { pin: "2026-07-28" } },
-      responseCacheStore: responseCacheStore(cache, {
-        server: "https://shop.example/mcp",
-        principal,
-        tags: ({ params }) => (params === "shop://stock" ? ["stock"] : []),
-      }),
-    },
+    { responseCacheStore: store, versionNegotiation: { mode: { pin: "2026-07-28" } } },
   );
   const [ours, theirs] = InMemoryTransport.createLinkedPair();
   serveStdio(shop, { transport: ours });

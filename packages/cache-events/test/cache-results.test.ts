@@ -321,10 +321,11 @@ test("a read that asks its client for input is made for each", async () => {
   expect(cache.stats().entries).toBe(0);
 });
 
+function fail(): never {
+  throw new Error("no");
+}
+
 test("a policy that cannot tell keeps nothing", async () => {
-  const fail = (): never => {
-    throw new Error("no");
-  };
   for (const policy of [{ matches: fail }, { tags: fail }]) {
     const { client, cache } = await shop(v2, { results: { "resources/read": policy } });
     expect([await read(client), await read(client)]).toEqual(["1", "2"]);
