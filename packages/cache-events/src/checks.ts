@@ -4,14 +4,21 @@ import type { GetOrSetOptions } from "./options.ts";
 export type Check = (name: string, value: unknown) => void;
 
 /** @throws CacheOptionError */
-export function checkOptions(options: unknown, table: Readonly<Record<string, Check>>): void {
+export function checkOptions(
+  options: unknown,
+  table: Readonly<Record<string, Check>>,
+  path = "",
+): void {
   if (typeof options !== "object" || options === null)
-    throw new CacheOptionError("options", "an object", options);
+    throw new CacheOptionError(`${path}options`, "an object", options);
   for (const [name, value] of Object.entries(options)) {
     const check = Object.hasOwn(table, name) ? table[name] : undefined;
-    if (check === undefined)
-      throw new CacheOptionError(name, `one of ${Object.keys(table).join(", ")}`, "another option");
-    if (value !== undefined) check(name, value);
+    const option = path + name;
+    if (check === undefined) {
+      const known = `one of ${Object.keys(table).join(", ")}`;
+      throw new CacheOptionError(option, known, "another option");
+    }
+    if (value !== undefined) check(option, value);
   }
 }
 

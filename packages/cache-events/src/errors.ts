@@ -118,6 +118,23 @@ export class StoreError extends CacheError {
   }
 }
 
+/** `CACHE_SUBSCRIPTIONS`: a client has subscribed to as many resources as it may, or to one whose URI is too long. */
+export class SubscriptionLimitError extends CacheError {
+  constructor(limit: string) {
+    super(
+      "CACHE_SUBSCRIPTIONS",
+      `no more than ${limit} of one client; unsubscribe, or raise maxSubscriptions`,
+    );
+  }
+}
+
+/** `CACHE_NOTIFY`: a notification could not be sent in time, or there were too many; the clients may hold what has changed. */
+export class NotifyError extends CacheError {
+  constructor(message: string, options?: ErrorOptions) {
+    super("CACHE_NOTIFY", message, options);
+  }
+}
+
 /** `CACHE_CLOSED`: the cache was closed. */
 export class CacheClosedError extends CacheError {
   constructor(name: string) {

@@ -4,10 +4,12 @@ export {
   CacheOptionError,
   InvalidationError,
   LoadTimeoutError,
+  NotifyError,
   RuleError,
   SelectionError,
   StoreError,
   SubscriberTimeoutError,
+  SubscriptionLimitError,
 } from "./errors.ts";
 export { EventCache } from "./event-cache.ts";
 export { isFence } from "./shared-store.ts";

@@ -1,4 +1,5 @@
 const maxDepth = 64;
+const maxValues = 100_000;
 
 /** `value` as JSON with sorted keys, equal for equal values; `undefined` when it is not plain JSON or longer than `maxChars`. */
 export function canonicalJson(value: unknown, maxChars: number): string | undefined {
@@ -6,10 +7,10 @@ export function canonicalJson(value: unknown, maxChars: number): string | undefi
   return writer.write(value, 0) ? writer.text : undefined;
 }
 
-/** A frozen copy that shares nothing with `value`; `undefined` when it is not plain JSON. */
+/** A frozen copy that shares nothing with `value`; `undefined` when it is not plain JSON, or of more than 100,000 values. */
 export function frozenCopy<T extends object>(value: T): T | undefined {
   try {
-    return copy(value, 0) as T;
+    return new Copier().copy(value, 0) as T;
   } catch (error) {
     if (error === notPlain) return undefined;
     throw error;
@@ -61,16 +62,21 @@ class Writer {
 
 const notPlain: unique symbol = Symbol("not plain JSON");
 
-function copy(value: unknown, depth: number): unknown {
-  if (isPlainLeaf(value)) return value;
-  if (depth >= maxDepth) throw notPlain;
-  if (Array.isArray(value))
-    return Object.freeze(Array.from(value, (item) => copy(item, depth + 1)));
-  if (!isPlainObject(value)) throw notPlain;
-  const entries = Object.entries(value).filter(([, item]) => item !== undefined);
-  return Object.freeze(
-    Object.fromEntries(entries.map(([key, item]) => [key, copy(item, depth + 1)])),
-  );
+class Copier {
+  #values = 0;
+
+  copy(value: unknown, depth: number): unknown {
+    if (++this.#values > maxValues) throw notPlain;
+    if (isPlainLeaf(value)) return value;
+    if (depth >= maxDepth) throw notPlain;
+    if (Array.isArray(value))
+      return Object.freeze(Array.from(value, (item) => this.copy(item, depth + 1)));
+    if (!isPlainObject(value)) throw notPlain;
+    const entries = Object.entries(value).filter(([, item]) => item !== undefined);
+    return Object.freeze(
+      Object.fromEntries(entries.map(([key, item]) => [key, this.copy(item, depth + 1)])),
+    );
+  }
 }
 
 function isPlainLeaf(value: unknown): boolean {

@@ -1,33 +1,56 @@
 import { createHash } from "node:crypto";
-
-type Fields = Readonly<Record<string, unknown>>;
+import { fields } from "./mcp-shapes.ts";
 
 /**
  * Who makes an MCP request, from what both generations of the SDK hand to a tool: the access token, or the credentials of the
- * HTTP request, or the session; hashed. `""` for a request that did not come over HTTP: its transport has one client. `undefined`
- * for an HTTP request that shows none of these: it may be identified by something only the server knows.
+ * HTTP request, or the session, together with the headers that may tell users of one credential apart; hashed. `""` for a request
+ * that did not come over HTTP: its transport has one client. `undefined` for an HTTP request that shows none of these: it may be
+ * identified by something only the server knows.
  */
 export function principalOf(context: unknown): string | undefined {
   const { authInfo, requestInfo, http, sessionId } = fields(context);
   const { authInfo: httpAuth, req } = fields(http);
-  const token = fields(authInfo ?? httpAuth)["token"];
-  if (typeof token === "string") return digest("token", token);
   const headers = fields(requestInfo)["headers"] ?? fields(req)["headers"];
+  const { token } = fields(authInfo ?? httpAuth);
+  if (typeof token === "string" && token !== "") return digest("token", token, headers);
   const credentials = ["authorization", "cookie"].map((name) => header(headers, name));
-  if (credentials.some((value) => value !== "")) return digest("http", ...credentials);
-  if (typeof sessionId === "string") return digest("session", sessionId);
+  if (credentials.some((value) => value !== ""))
+    return digest("http", JSON.stringify(credentials), headers);
+  if (typeof sessionId === "string") return digest("session", sessionId, headers);
   return requestInfo === undefined && http === undefined ? "" : undefined;
+}
+
+/** Names of headers that gateways and servers use to say for whom a request is. */
+const identity = /api-?key|token|user|account|tenant|customer|identity|e-?mail|client-cert|org/;
+
+function digest(kind: string, sign: string, headers: unknown): string {
+  const told: string[] = [];
+  if (headers instanceof Headers) headers.forEach((value, name) => tell(told, name, value));
+  else
+    for (const name of Object.keys(fields(headers)))
+      if (identifies(name)) tell(told, name, header(headers, name));
+  const all = [kind, sign, ...told.toSorted()];
+  return createHash("sha256").update(JSON.stringify(all)).digest("base64url");
+}
+
+function tell(told: string[], name: string, value: string): void {
+  if (identifies(name)) told.push(`${name.toLowerCase()}: ${value}`);
+}
+
+const maxNames = 1_000;
+const known = new Map<string, boolean>();
+
+/** Remembered for each name: the same few come with every request. */
+function identifies(name: string): boolean {
+  const found = known.get(name);
+  if (found !== undefined) return found;
+  const lower = name.toLowerCase();
+  const yes = lower !== "user-agent" && identity.test(lower);
+  if (known.size < maxNames) known.set(name, yes);
+  return yes;
 }
 
 function header(headers: unknown, name: string): string {
   const value: unknown = headers instanceof Headers ? headers.get(name) : fields(headers)[name];
   return Array.isArray(value) ? value.join(", ") : typeof value === "string" ? value : "";
-}
-
-function digest(...parts: readonly string[]): string {
-  return createHash("sha256").update(JSON.stringify(parts)).digest("base64url");
-}
-
-function fields(value: unknown): Fields {
-  return typeof value === "object" && value !== null ? (value as Fields) : {};
 }

@@ -1,8 +1,10 @@
-import { having, integer, record } from "./checks.ts";
+import type { Check } from "./checks.ts";
+import { checkOptions, checkText, having, integer } from "./checks.ts";
 import { CacheOptionError, InvalidationError } from "./errors.ts";
-import { isTags } from "./options.ts";
 import { canonicalJson } from "./plain-json.ts";
-import { isContentResult, shareableResult } from "./tool-result.ts";
+import type { ToolCachePolicy } from "./tool-policy.ts";
+import { checkToolPolicies, invalidated, tagsOf } from "./tool-policy.ts";
+import { isContentResult, ownResult, shareableResult, Unshared } from "./tool-result.ts";
 
 /** What a ToolCache needs of an EventCache. */
 export interface ToolCacheStore {
@@ -25,23 +27,11 @@ export interface ToolCall {
   readonly arguments?: unknown;
   /** Who asks. Results are never shared between principals, unless the tool is public. */
   readonly principal?: string;
+  /** What else tells results apart, such as the version of the server. */
+  readonly variant?: string;
+  /** The `_meta` of the request: what a result repeats of it is for this caller alone. */
+  readonly meta?: object;
   readonly signal?: AbortSignal;
-}
-
-export interface ToolCachePolicy {
-  /** Only such tools are cached. */
-  readonly readOnly?: boolean;
-  /** One result for every principal. */
-  readonly public?: boolean;
-  readonly ttlMs?: number;
-  readonly tags?: readonly string[] | ((args: unknown) => readonly string[]);
-  /**
-   * What a tool that is not read-only invalidates, before it runs and after; `result` is undefined before it ran and when it
-   * threw. Left out: everything cached for the server. `[]`: nothing.
-   */
-  readonly invalidates?:
-    | readonly string[]
-    | ((args: unknown, result: unknown) => readonly string[]);
 }
 
 export interface ToolCacheOptions {
@@ -54,6 +44,12 @@ export interface ToolCacheOptions {
 
 export type ToolRun<R> = (signal: AbortSignal | undefined) => R | Promise<R>;
 
+const checks: Readonly<Record<keyof ToolCacheOptions, Check>> = {
+  server: checkText,
+  tools: (_name, value) => checkToolPolicies(value),
+  maxArgumentChars: integer(0, 2 ** 20),
+};
+
 /** Caches the results of tool calls by a policy for each tool. */
 export class ToolCache {
   readonly #cache: ToolCacheStore;
@@ -65,10 +61,8 @@ export class ToolCache {
   constructor(cache: ToolCacheStore, options: ToolCacheOptions) {
     const { server = "mcp", tools, maxArgumentChars = 16_384 } = options;
     having("an EventCache", "getOrSet", "invalidateByTags", "clear")("cache", cache);
-    if (typeof server !== "string" || server === "")
-      throw new CacheOptionError("server", "a string that is not empty", server);
-    record("policies", isPolicy)("tools", tools);
-    integer(0, 2 ** 20)("maxArgumentChars", maxArgumentChars);
+    checkOptions(options, checks);
+    checkToolPolicies(tools);
     this.#cache = cache;
     this.#server = server;
     this.#policies = new Map(Object.entries(tools));
@@ -82,7 +76,7 @@ export class ToolCache {
   /**
    * Answers from the cache or runs the tool. A shared result is a fresh object with frozen content.
    *
-   * @throws whatever `run` throws; InvalidationError when the store did not confirm what the tool invalidates.
+   * @throws CacheOptionError when the principal is not a string; whatever `run` throws; InvalidationError when the store did not confirm what the tool invalidates.
    */
   call<R extends object>(call: ToolCall, run: ToolRun<R>): Promise<R> {
     return this.callWith(this.policyOf(call.name), call, run);
@@ -95,6 +89,9 @@ export class ToolCache {
     run: ToolRun<R>,
   ): Promise<R> {
     if (policy.readOnly !== true) return this.#mutate(policy, call, run);
+    const { principal } = call;
+    if (principal !== undefined && typeof principal !== "string")
+      throw new CacheOptionError("principal", "a string", principal);
     const key = this.#keyOf(policy, call);
     const tags = tagsOf(policy.tags, call.arguments);
     if (key === undefined || tags === undefined) return run(call.signal);
@@ -105,7 +102,7 @@ export class ToolCache {
     key: string,
     tags: readonly string[],
     { ttlMs }: ToolCachePolicy,
-    { signal }: ToolCall,
+    { signal, meta }: ToolCall,
     run: ToolRun<R>,
   ): Promise<R> {
     let own: R | undefined;
@@ -115,7 +112,7 @@ export class ToolCache {
         key,
         async (context) => {
           own = await run(context.signal);
-          const copy = shareableResult(own);
+          const copy = shareableResult(own, meta);
           if (copy === undefined) throw new Unshared(own);
           return copy;
         },
@@ -132,7 +129,7 @@ export class ToolCache {
       // Another call's compute. An error is an answer to both; a question to that call's client is not.
       return isContentResult(error.result) ? { ...(error.result as R) } : run(signal);
     }
-    return { ...(shared as R) };
+    return ownResult(shared as R, own);
   }
 
   async #mutate<R extends object>(
@@ -165,44 +162,6 @@ export class ToolCache {
     const args = canonicalJson(call.arguments ?? null, this.#maxArgumentChars);
     if (args === undefined) return undefined;
     const principal = policy.public === true ? null : (call.principal ?? "");
-    return JSON.stringify([call.name, principal]) + args;
+    return JSON.stringify([call.name, principal, call.variant ?? ""]) + args;
   }
-}
-
-/** Carries a result that must not be stored past the cache. */
-class Unshared extends Error {
-  readonly result: object;
-
-  constructor(result: object) {
-    super("the result is not shared");
-    this.result = result;
-  }
-}
-
-/** `undefined` when the policy cannot tell: then nothing could invalidate the entry. */
-function tagsOf(tags: ToolCachePolicy["tags"], args: unknown): readonly string[] | undefined {
-  return tags === undefined ? [] : told(() => (typeof tags === "function" ? tags(args) : tags));
-}
-
-/** `undefined` for everything: no policy, or one that cannot tell. */
-function invalidated(
-  invalidates: ToolCachePolicy["invalidates"],
-  args: unknown,
-  result: unknown,
-): readonly string[] | undefined {
-  if (invalidates === undefined) return undefined;
-  return told(() => (typeof invalidates === "function" ? invalidates(args, result) : invalidates));
-}
-
-function told(tell: () => readonly string[]): readonly string[] | undefined {
-  try {
-    const tags = tell();
-    return isTags(tags) ? tags : undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-function isPolicy(value: unknown): boolean {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

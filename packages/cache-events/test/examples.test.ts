@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -39,3 +39,18 @@ async function expectToRun(file: string, env: NodeJS.ProcessEnv): Promise<string
   expect(stderr).toBe("");
   return stdout;
 }
+
+const readme = readFileSync(new URL("../README.md", import.meta.url), "utf8");
+const snippets = [...readme.matchAll(/\[examples\/([\w-]+\.ts)\].*?```ts\n(.*?)```/gs)];
+
+function linesOf(text = ""): string {
+  const lines = text.split("\n").map((line) => line.trim());
+  return lines.filter((line) => line !== "").join("\n");
+}
+
+test.each(snippets.map(([, file, snippet]) => [file, snippet]))(
+  "what the README shows of %s is in it",
+  (file, snippet) => {
+    expect(linesOf(readFileSync(folder + file, "utf8"))).toContain(linesOf(snippet));
+  },
+);

@@ -28,6 +28,41 @@ describe("the principal of a request", () => {
     expect(one).toBe(principalOf({ sessionId: "1", http: { req: request({}) } }));
   });
 
+  test("is told apart by what headers say of the user behind a credential that several share", () => {
+    for (const of of [
+      (user: string) => ({
+        authInfo: { token: "gateway" },
+        requestInfo: { headers: { "x-user-id": user } },
+      }),
+      (user: string) => ({
+        http: { authInfo: { token: "gateway" }, req: request({ "X-User-Id": user }) },
+      }),
+      (user: string) => ({ requestInfo: { headers: { cookie: "theme=dark", "x-api-key": user } } }),
+      (user: string) => ({ http: { req: request({ cookie: "theme=dark", "x-tenant": user }) } }),
+      (user: string) => ({
+        sessionId: "s",
+        requestInfo: { headers: { "x-forwarded-email": user } },
+      }),
+    ]) {
+      expect(principalOf(of("alice"))).not.toBe(principalOf(of("bob")));
+      expect(principalOf(of("alice"))).toBe(principalOf(of("alice")));
+    }
+  });
+
+  test("is the same whatever other headers a request has", () => {
+    const one = request({ authorization: "Bearer a", "user-agent": "x", traceparent: "1" });
+    const two = request({ authorization: "Bearer a", "user-agent": "y" });
+    expect(principalOf({ http: { req: one } })).toBe(principalOf({ http: { req: two } }));
+  });
+
+  test("is not an empty token, which all callers of a server that checks none would share", () => {
+    const context = { authInfo: { token: "", clientId: "c" }, requestInfo: { headers: {} } };
+    expect(principalOf(context)).toBeUndefined();
+    expect(principalOf({ ...context, sessionId: "s" })).toBe(
+      principalOf({ sessionId: "s", requestInfo: { headers: {} } }),
+    );
+  });
+
   test("is nobody in particular without HTTP, and unknown over HTTP without a sign", () => {
     expect(principalOf({ mcpReq: {} })).toBe("");
     expect(principalOf(undefined)).toBe("");

@@ -104,11 +104,20 @@ describe("calls of read-only tools", () => {
     ["a task", { task: { taskId: "1" } }],
     ["no content", { content: undefined }],
     ["content that is not plain JSON", { structuredContent: { at: new Date(0) } }],
+    ["content of more than 100,000 values", { structuredContent: { n: Array(100_001).fill(0) } }],
+    ["a block without its text", { content: [{ type: "text" }] }],
+    ["a block of an unknown type", { content: [{ type: "hologram" }] }],
   ])("that result in %s are not cached", async (_what, more) => {
     const { cache, tools } = setup({ read: { readOnly: true } });
     const result = text(1, more);
     expect(await tools.call({ name: "read" }, () => result)).toBe(result);
     expect(cache.stats().entries).toBe(0);
+  });
+
+  test("of a principal that is not a string are refused", async () => {
+    const { tools } = setup({ read: { readOnly: true } });
+    const call = { name: "read", principal: {} as string };
+    await expect(tools.call(call, () => text(1))).rejects.toMatchObject({ option: "principal" });
   });
 
   test("that run at the same time share a run, an error too, but never a question to one client", async () => {
@@ -265,6 +274,11 @@ test.each([
   ["server", new EventCache(), { server: "", tools: {} }],
   ["tools", new EventCache(), { tools: [] }],
   ["tools.read", new EventCache(), { tools: { read: true } }],
+  ["tools.read.readonly", new EventCache(), { tools: { read: { readonly: true } } }],
+  ["tools.read.public", new EventCache(), { tools: { read: { public: "no" } } }],
+  ["tools.read.ttlMs", new EventCache(), { tools: { read: { ttlMs: 0 } } }],
+  ["tools.read.tags", new EventCache(), { tools: { read: { tags: "users" } } }],
+  ["tools.read.invalidates", new EventCache(), { tools: { read: { invalidates: [1] } } }],
   ["maxArgumentChars", new EventCache(), { tools: {}, maxArgumentChars: -1 }],
 ])("a wrong %s is refused", (option, cache, options) => {
   expect(() => new ToolCache(cache as never, options as never)).toThrow(
