@@ -34,7 +34,7 @@ const peeks = caches.flatMap(({ name, tags, peek }) => {
 });
 const peek = await compare(
   [{ name: "Map.get", run: sync((key) => map.get(key)), about: { tags: false } }, ...peeks],
-  { operations: entries, rounds: 9 },
+  { operations: entries },
 );
 const reads = caches.map(({ name, tags, read }) => ({
   name,
@@ -46,7 +46,7 @@ const getOrSet = await compare(
     { name: "await Map.get", run: awaited((key) => map.get(key)), about: { tags: false } },
     ...reads,
   ],
-  { operations: entries, rounds: 9 },
+  { operations: entries },
 );
 if (found === 0 || computed > computedBefore) throw new Error("not every read was a hit");
 report([

@@ -5,9 +5,9 @@ import type { Contender, Policy } from "./policy.ts";
 import { Arc, PublishedS3Fifo, Sieve } from "./references.ts";
 import { WTinyLfu } from "./w-tiny-lfu.ts";
 
-/** The baseline first. */
+export const baseline: Contender = { name: "lru-cache", create: (size) => new Lru(size) };
+
 export const contenders: readonly Contender[] = [
-  { name: "lru-cache", create: (size) => new Lru(size) },
   { name: "cache-events", create: (size) => new Tier(size) },
   { name: "S3-FIFO", create: (size) => new PublishedS3Fifo(size) },
   { name: "W-TinyLFU", create: (size) => new WTinyLfu(size) },

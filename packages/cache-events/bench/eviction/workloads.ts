@@ -23,6 +23,7 @@ export function generatedWorkloads(): readonly Workload[] {
     { name: "loop of 1.25 sizes", keys: fill(loop(1_250)), size: 1_000 },
     { name: "shifting zipf 0.99", keys: fill(shifting(zipf(0.99, 4), 10)), size: tenPercent },
     { name: "new keys drive out old", keys: fill(recent(5)), size: 1_000 },
+    { name: "only recency counts", keys: stackDistances(8), size: 1_000 },
     { name: "phases: zipf, recent, loop", keys: phases(), size: 1_000 },
   ];
 }
@@ -61,7 +62,7 @@ function loop(length: number): Draw {
   return () => count++ % length;
 }
 
-/** Every `reads` draws the most popular key is replaced: all ranks move up by one. */
+/** After every `every` draws the most popular key is replaced: all ranks move up by one. */
 function shifting(draw: Draw, every: number): Draw {
   let count = 0;
   return () => draw() + Math.floor(count++ / every);
@@ -73,6 +74,22 @@ function recent(seed: number): Draw {
   let newest = 0;
   return () =>
     random() < 0.5 ? ++newest : Math.max(0, newest - Math.floor(1_000 * -Math.log(1 - random())));
+}
+
+/** The likelihood of a read depends only on how many other keys were read since: nothing can beat LRU but knowing the future. */
+function stackDistances(seed: number): Uint32Array {
+  const random = randomOf(seed);
+  const stack: number[] = [];
+  let fresh = 0;
+  const draw = (): number => {
+    const depth = Math.floor(-600 * Math.log(1 - random()));
+    const at = random() < 0.1 ? -1 : stack.length - 1 - depth;
+    const key = stack.splice(at, at < 0 ? 0 : 1)[0] ?? fresh++;
+    stack.push(key);
+    if (stack.length > 4_000) stack.shift();
+    return key;
+  };
+  return fill(draw, reads / 3);
 }
 
 function phases(): Uint32Array {

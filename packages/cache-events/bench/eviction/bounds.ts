@@ -20,6 +20,14 @@ export function optimumPercent(keys: Uint32Array, size: number): number {
   return (100 * hits) / keys.length;
 }
 
+/** What holding the `size` keys that are read most often would hit, in percent: the limit of policies that only count. */
+export function bestFixedSetPercent(keys: Uint32Array, size: number): number {
+  const counts = new Map<number, number>();
+  for (const key of keys) counts.set(key, (counts.get(key) ?? 0) + 1);
+  const most = [...counts.values()].toSorted((a, b) => b - a).slice(0, size);
+  return (100 * most.reduce((sum, count) => sum + count - 1, 0)) / keys.length;
+}
+
 /** For each read, the index of the next read of its key. */
 function nextReads(keys: Uint32Array): Float64Array {
   const next = new Float64Array(keys.length).fill(Infinity);
