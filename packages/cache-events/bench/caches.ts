@@ -18,13 +18,13 @@ export interface Cache {
   /** Concurrent readers share one compute. */
   readonly shares: boolean;
   /** The cached value, or that of the compute. */
-  read(key: string): unknown;
+  readonly read: (key: string) => unknown;
   /** A hit without waiting. */
-  peek?(key: string): unknown;
+  readonly peek?: (key: string) => unknown;
   /** Invalidates the tag `users`. */
-  invalidateTag?(): Promise<unknown>;
-  invalidateKey(key: string): unknown;
-  close?(): Promise<void>;
+  readonly invalidateTag?: () => Promise<unknown>;
+  readonly invalidateKey: (key: string) => unknown;
+  readonly close?: () => Promise<void>;
 }
 
 export interface CacheOptions {
@@ -44,8 +44,13 @@ export function createCaches(options: CacheOptions): readonly Cache[] {
     bento(options),
     manager(options),
     cacheable(options),
+    cacheableWithTags(options),
     rawKeyv(options),
   ];
+}
+
+export async function closeAll(caches: readonly Cache[]): Promise<void> {
+  for (const cache of caches) await cache.close?.();
 }
 
 export function eventCache({ maxEntries, compute }: CacheOptions): Cache {
@@ -138,17 +143,42 @@ function manager({ compute }: CacheOptions): Cache {
   };
 }
 
-export function cacheable({ compute }: CacheOptions): Cache {
-  const cache = new Cacheable({ ttl: ttlMs, tags: true });
+function cacheable({ compute }: CacheOptions): Cache {
+  const cache = new Cacheable({ ttl: ttlMs });
   return {
     name: "cacheable getOrSet",
-    tags: true,
+    tags: false,
     shares: true,
-    read: (key) => cache.getOrSet(key, () => compute(key), { tags: [...tags] }),
+    read: (key) => cache.getOrSet(key, () => compute(key)),
+    invalidateKey: (key) => cache.delete(key),
+    close: () => cache.disconnect(),
+  };
+}
+
+/** Its getOrSet takes no tags. */
+export function cacheableWithTags({ compute }: CacheOptions): Cache {
+  const cache = new Cacheable({ ttl: ttlMs, tags: true });
+  return {
+    name: "cacheable get, then set",
+    tags: true,
+    shares: false,
+    read: (key) => readThrough(cache, key, compute),
     invalidateTag: () => cache.tags.invalidateTag("users"),
     invalidateKey: (key) => cache.delete(key),
     close: () => cache.disconnect(),
   };
+}
+
+export async function readThrough(
+  cache: Cacheable,
+  key: string,
+  compute: Compute,
+): Promise<unknown> {
+  const cached = await cache.get<unknown>(key);
+  if (cached !== undefined) return cached;
+  const value = await compute(key);
+  await cache.set(key, value, { tags: [...tags] });
+  return value;
 }
 
 function rawKeyv({ compute }: CacheOptions): Cache {

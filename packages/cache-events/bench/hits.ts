@@ -1,5 +1,5 @@
 // What does a hit cost, against a Map and against other caches? Entries have two tags where a cache has tags.
-import { createCaches } from "./caches.ts";
+import { closeAll, createCaches } from "./caches.ts";
 import { compare } from "./measure.ts";
 import { report } from "./report.ts";
 
@@ -53,4 +53,4 @@ report([
   { title: "A synchronous hit; ratio: share of the speed of Map.get", rows: peek },
   { title: "A hit that is awaited; ratio: share of the speed of await Map.get", rows: getOrSet },
 ]);
-await Promise.all(caches.map((cache) => cache.close?.()));
+await closeAll(caches);

@@ -6,8 +6,7 @@ import { report } from "./report.ts";
 const entries = 100_000;
 const ttlMs = 600_000;
 const tags = ["users", "group:1"];
-const collect = globalThis.gc;
-if (collect === undefined) throw new Error("run node with --expose-gc");
+if (globalThis.gc === undefined) throw new Error("run node with --expose-gc");
 
 type Put = (key: string, value: object) => unknown;
 
@@ -50,7 +49,7 @@ async function bytesAnEntry(
 }
 
 function heapBytes(): number {
-  for (let round = 0; round < 3; round++) void collect?.();
+  for (let round = 0; round < 3; round++) globalThis.gc?.();
   const { heapUsed, arrayBuffers } = process.memoryUsage();
   return heapUsed + arrayBuffers;
 }

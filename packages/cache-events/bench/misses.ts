@@ -1,5 +1,5 @@
 // What does a cache add to a compute? A trivial compute: first reads, reading again what was invalidated, and 100 readers of one key.
-import { createCaches } from "./caches.ts";
+import { closeAll, createCaches } from "./caches.ts";
 import type { Cache } from "./caches.ts";
 import type { Measured, Subject } from "./measure.ts";
 import { compare } from "./measure.ts";
@@ -27,8 +27,10 @@ const reloads = await measure(
   batch,
   caches.filter(({ invalidateTag }) => invalidateTag !== undefined),
   (cache) => async () => {
+    const before = computed;
     await cache.invalidateTag?.();
     for (const key of known) await cache.read(key);
+    if (computed - before !== batch) throw new Error(`${cache.name} did not invalidate`);
   },
 );
 const keyReloads = await measure(batch, caches, (cache) => async () => {
@@ -54,7 +56,7 @@ report([
     rows: shared.map((row, index) => ({ ...row, computes: computesOf100[index] ?? 0 })),
   },
 ]);
-await Promise.all(caches.map((cache) => cache.close?.()));
+await closeAll(caches);
 
 function measure(
   operations: number,

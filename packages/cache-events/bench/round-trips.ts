@@ -2,35 +2,40 @@
 import { EventCache } from "@mcp-accel/cache-events";
 import type { CreateDriverResult, L2CacheDriver } from "bentocache/types";
 import { BentoCache, bentostore } from "bentocache";
-import { Cacheable } from "cacheable";
+import { Cacheable, Keyv as CacheableKeyv } from "cacheable";
 import { Keyv } from "keyv";
 import { BentoDriver } from "./bento-driver.ts";
+import { readThrough, tags } from "./caches.ts";
 import { CountingStore } from "./counting-store.ts";
 import { report } from "./report.ts";
 
 interface Subject {
   readonly name: string;
   readonly store: CountingStore;
-  readonly read: () => Promise<unknown>;
+  readonly read: (key: string) => Promise<unknown>;
   readonly invalidate: () => Promise<unknown>;
   readonly close: () => Promise<unknown>;
 }
 
 const key = "user:1";
-const tags = ["users", "group:1"];
 const ttlMs = 600_000;
-const compute = async (): Promise<object> => ({ key });
+let computed = 0;
+const compute = async (): Promise<object> => ({ computed: ++computed });
 
 const rows: Record<string, number | string>[] = [];
 for (const subject of [strict(), bentoOnStore(), cacheableOnStore()]) {
+  const read = (): Promise<unknown> => subject.read(key);
+  await subject.read("another of the same tags");
   rows.push({
     name: subject.name,
-    ...(await count(subject, "first read", subject.read)),
-    ...(await count(subject, "hit", subject.read)),
+    ...(await count(subject, "first read", read)),
+    ...(await count(subject, "hit", read)),
     ...(await count(subject, "invalidate", subject.invalidate)),
-    ...(await count(subject, "read again", subject.read)),
+    ...(await count(subject, "read again", read)),
   });
   await subject.close();
+  if (computed !== 3) throw new Error(`${subject.name} computed ${computed} times instead of 3`);
+  computed = 0;
 }
 report([
   {
@@ -61,7 +66,7 @@ function strict(): Subject {
   return {
     name: "EventCache, strict",
     store,
-    read: () => cache.getOrSet(key, compute, { tags }),
+    read: (name) => cache.getOrSet(name, compute, { tags }),
     invalidate: () => cache.invalidateByTags(["users"]),
     close: () => cache.close(),
   };
@@ -69,11 +74,11 @@ function strict(): Subject {
 
 function cacheableOnStore(): Subject {
   const store = new CountingStore();
-  const cache = new Cacheable({ primary: new Keyv({ store }), ttl: ttlMs, tags: true });
+  const cache = new Cacheable({ primary: new CacheableKeyv({ store }), ttl: ttlMs, tags: true });
   return {
-    name: "cacheable",
+    name: "cacheable get, then set",
     store,
-    read: () => cache.getOrSet(key, compute, { tags }),
+    read: (name) => readThrough(cache, name, compute),
     invalidate: () => cache.tags.invalidateTag("users"),
     close: () => cache.disconnect(),
   };
@@ -92,7 +97,7 @@ function bentoOnStore(): Subject {
   return {
     name: "bentocache",
     store,
-    read: () => cache.getOrSet({ key, factory: compute, tags, ttl: ttlMs }),
+    read: (name) => cache.getOrSet({ key: name, factory: compute, tags: [...tags], ttl: ttlMs }),
     invalidate: () => cache.deleteByTag({ tags: ["users"] }),
     close: () => cache.disconnectAll(),
   };

@@ -12,7 +12,6 @@ export class Ghosts {
   }
 
   add(print: number): void {
-    this.#prints.delete(print);
     this.#prints.add(print);
   }
 

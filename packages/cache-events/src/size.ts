@@ -8,9 +8,10 @@ export function estimateBytes(value: unknown): number {
   if (!isObject(value)) return primitiveBytes(value);
   const pending: object[] = [];
   let bytes = objectBytes(value, pending);
-  // Most results are flat: only a graph has to remember where it has been.
-  const seen = pending.length > 0 ? new Set([value]) : undefined;
-  for (let next = pending.pop(); next !== undefined && seen !== undefined; next = pending.pop()) {
+  if (pending.length === 0) return bytes;
+  // Only a graph has to remember where it has been; most results are flat.
+  const seen = new Set([value]);
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
     if (seen.has(next)) continue;
     seen.add(next);
     if (seen.size > maxObjects) return Infinity;
