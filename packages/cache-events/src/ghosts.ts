@@ -7,21 +7,24 @@ export class Ghosts {
     return this.#prints.size;
   }
 
+  has(print: number): boolean {
+    return this.#prints.has(print);
+  }
+
   add(print: number): void {
-    this.#prints.delete(print);
     this.#prints.add(print);
   }
 
-  /** Whether the key was there; it is not afterwards. */
-  take(print: number): boolean {
-    return this.#prints.delete(print);
+  delete(print: number): void {
+    this.#prints.delete(print);
   }
 
-  trim(limit: number): void {
-    while (this.#prints.size > limit) {
-      const next = this.#oldest.next();
-      if (next.done) this.#oldest = this.#prints.values();
-      else this.#prints.delete(next.value);
+  deleteOldest(): void {
+    let next = this.#oldest.next();
+    if (next.done) {
+      this.#oldest = this.#prints.values();
+      next = this.#oldest.next();
     }
+    if (!next.done) this.#prints.delete(next.value);
   }
 }

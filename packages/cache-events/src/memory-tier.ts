@@ -25,6 +25,7 @@ export class Entry {
   readonly expiresAt: number;
   readonly tags: readonly TagFence[];
   readonly values: readonly string[];
+  /** Whole, so that sums are exact. */
   readonly bytes: number;
   /** The sequence up to which its fences are known not to have moved. */
   checkedAt = -1;
@@ -44,7 +45,7 @@ export class Entry {
     this.expiresAt = init.expiresAt;
     this.tags = init.tags;
     this.values = init.values;
-    this.bytes = init.bytes;
+    this.bytes = Math.ceil(init.bytes);
   }
 }
 
@@ -57,17 +58,26 @@ export interface MemoryTierOptions {
   evicted(entry: Entry, dead: boolean): void;
 }
 
-const smallShare = 0.1;
+const leastShare = 0.01;
+const mostShare = 0.9;
+/** Entries that one eviction may pass over; the next one goes even if it was read, so that no `add` stalls. */
+const maxPassedOver = 64;
 
 /**
- * S3-FIFO (Yang, Zhang, Qiu, Yue, Vinayak: "FIFO queues are all you need for cache eviction", SOSP 2023): new entries pass
- * through a small queue, those used again move to the main queue, and a key seen again soon after its eviction goes there at once.
+ * S3-FIFO (Yang, Zhang, Qiu, Yue, Vinayak: "FIFO queues are all you need for cache eviction", SOSP 2023) with the feedback of ARC
+ * (Megiddo, Modha, FAST 2003). New entries pass through a small queue and those used again move to the main queue. A key that comes
+ * back soon after the small queue gave it up shows that this queue is too small, one that the main queue gave up that it is too
+ * large. Where what is new is what is used, the small queue takes over and both queues forget faster, as CLOCK does.
  */
 export class MemoryTier {
   readonly #options: MemoryTierOptions;
   readonly #small = new FifoList<Entry>();
   readonly #main = new FifoList<Entry>();
-  readonly #ghosts = new Ghosts();
+  readonly #smallGhosts = new Ghosts();
+  readonly #mainGhosts = new Ghosts();
+  /** Of the bounds, what the small queue may fill before it has to give way. */
+  #share = 0.1;
+  #passedOver = 0;
 
   constructor(options: MemoryTierOptions) {
     this.#options = options;
@@ -82,55 +92,81 @@ export class MemoryTier {
   }
 
   get ghosts(): number {
-    return this.#ghosts.size;
+    return this.#smallGhosts.size + this.#mainGhosts.size;
   }
 
   /** Makes room first. The entry must not be larger than `maxBytes`. */
   add(entry: Entry): void {
     const { maxEntries, maxBytes } = this.#options;
+    const list = this.#queueFor(ghostOf(entry));
     while (this.entries >= maxEntries || this.bytes + entry.bytes > maxBytes) this.#evict();
-    const list = this.#ghosts.take(ghostOf(entry)) ? this.#main : this.#small;
     list.push(entry);
-    this.#ghosts.trim(this.entries);
+    this.#trimGhosts();
   }
 
   remove(entry: Entry): void {
     entry.list?.remove(entry);
-    this.#ghosts.trim(this.entries);
+    this.#trimGhosts();
+  }
+
+  #queueFor(ghost: number): FifoList<Entry> {
+    const [small, main] = [this.#smallGhosts, this.#mainGhosts];
+    const step = 1 / Math.max(1, this.entries);
+    if (small.has(ghost)) {
+      this.#share = Math.min(mostShare, this.#share + step * Math.max(1, main.size / small.size));
+      small.delete(ghost);
+      return this.#main;
+    }
+    if (main.has(ghost)) {
+      this.#share = Math.max(leastShare, this.#share - step * Math.max(1, small.size / main.size));
+      main.delete(ghost);
+    }
+    return this.#small;
   }
 
   #evict(): void {
     const { maxEntries, maxBytes } = this.#options;
     const small = this.#small;
     const smallIsFull =
-      small.length >= maxEntries * smallShare || small.bytes >= maxBytes * smallShare;
+      small.length >= maxEntries * this.#share || small.bytes >= maxBytes * this.#share;
     if (this.#main.length === 0 || (small.length > 0 && smallIsFull)) this.#evictSmall();
     else this.#evictMain();
   }
 
   #evictSmall(): void {
     const entry = this.#small.shift();
-    if (entry === undefined) return;
-    if (this.#options.isDead(entry)) return this.#options.evicted(entry, true);
-    if (entry.freq > 0) {
-      entry.freq = 0;
-      this.#main.push(entry);
-      return;
-    }
-    this.#ghosts.add(ghostOf(entry));
-    this.#options.evicted(entry, false);
+    if (entry === undefined || this.#givesUp(entry, this.#smallGhosts)) return;
+    entry.freq = 0;
+    (this.#share > 0.5 ? this.#small : this.#main).push(entry);
   }
 
   #evictMain(): void {
     const entry = this.#main.shift();
-    if (entry === undefined) return;
+    if (entry === undefined || this.#givesUp(entry, this.#mainGhosts)) return;
+    entry.freq = this.#lessened(entry.freq);
+    this.#main.push(entry);
+  }
+
+  #givesUp(entry: Entry, ghosts: Ghosts): boolean {
     const dead = this.#options.isDead(entry);
-    if (!dead && entry.freq > 0) {
-      entry.freq--;
-      this.#main.push(entry);
-      return;
+    if (!dead && entry.freq > 0 && this.#passedOver < maxPassedOver) {
+      this.#passedOver++;
+      return false;
     }
+    this.#passedOver = 0;
+    if (!dead) ghosts.add(ghostOf(entry));
     this.#options.evicted(entry, dead);
+    return true;
+  }
+
+  #lessened(freq: number): number {
+    if (this.#share < 0.25) return freq - 1;
+    return this.#share < 0.5 ? freq >> 1 : 0;
+  }
+
+  #trimGhosts(): void {
+    const [small, main] = [this.#smallGhosts, this.#mainGhosts];
+    while (this.ghosts > this.entries) (small.size >= main.size ? small : main).deleteOldest();
   }
 }
 

@@ -5,20 +5,23 @@ const maxObjects = 100_000;
  * 100,000 objects: it is more likely a living object graph than a result, and counting it on would stall the process.
  */
 export function estimateBytes(value: unknown): number {
-  const seen = new Set<object>();
-  const pending: unknown[] = [value];
-  let bytes = 0;
-  while (pending.length > 0) {
-    const next = pending.pop();
-    if (typeof next !== "object" || next === null) {
-      bytes += primitiveBytes(next);
-    } else if (!seen.has(next)) {
-      seen.add(next);
-      if (seen.size > maxObjects) return Infinity;
-      bytes += objectBytes(next, pending);
-    }
+  if (!isObject(value)) return primitiveBytes(value);
+  const pending: object[] = [];
+  let bytes = objectBytes(value, pending);
+  if (pending.length === 0) return bytes;
+  // Only a graph has to remember where it has been; most results are flat.
+  const seen = new Set([value]);
+  for (let next = pending.pop(); next !== undefined; next = pending.pop()) {
+    if (seen.has(next)) continue;
+    seen.add(next);
+    if (seen.size > maxObjects) return Infinity;
+    bytes += objectBytes(next, pending);
   }
   return bytes;
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === "object" && value !== null;
 }
 
 function primitiveBytes(value: unknown): number {
@@ -27,19 +30,26 @@ function primitiveBytes(value: unknown): number {
   return typeof value === "function" ? 64 : 8;
 }
 
-function objectBytes(value: object, pending: unknown[]): number {
+/** The bytes of `value` with those of its items that are no objects; the others are left in `pending`. */
+function objectBytes(value: object, pending: object[]): number {
   if (ArrayBuffer.isView(value)) return 96 + value.byteLength;
   if (value instanceof ArrayBuffer || value instanceof SharedArrayBuffer)
     return 96 + value.byteLength;
   if (value instanceof Map) {
-    for (const [key, item] of value) pending.push(key, item);
-    return 48 + 32 * value.size;
+    let bytes = 48 + 32 * value.size;
+    for (const pair of value) bytes += itemBytes(pair, pending);
+    return bytes;
   }
-  if (value instanceof Set) {
-    for (const item of value) pending.push(item);
-    return 48 + 24 * value.size;
+  if (value instanceof Set) return 48 + 24 * value.size + itemBytes(value, pending);
+  const items: readonly unknown[] = Array.isArray(value) ? value : Object.values(value);
+  return 32 + 16 * items.length + itemBytes(items, pending);
+}
+
+function itemBytes(items: Iterable<unknown>, pending: object[]): number {
+  let bytes = 0;
+  for (const item of items) {
+    if (isObject(item)) pending.push(item);
+    else bytes += primitiveBytes(item);
   }
-  const items: unknown[] = Array.isArray(value) ? value : Object.values(value);
-  for (const item of items) pending.push(item);
-  return 32 + 16 * items.length;
+  return bytes;
 }

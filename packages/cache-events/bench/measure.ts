@@ -1,0 +1,78 @@
+import { Bench } from "tinybench";
+
+export interface Subject {
+  readonly name: string;
+  /** Does the work once; `work` of `compare` says how many operations that is. */
+  readonly run: () => unknown;
+  /** Further columns of its row. */
+  readonly about?: Readonly<Record<string, boolean | number | string>>;
+}
+
+export interface Measured {
+  readonly name: string;
+  readonly nanoseconds: number;
+  /** Speed against the first subject: the median over the rounds, the least, the most. */
+  readonly ratio: number;
+  readonly least: number;
+  readonly most: number;
+  readonly [about: string]: boolean | number | string;
+}
+
+export interface Plan {
+  /** Operations in one run of a subject. */
+  readonly operations: number;
+  readonly rounds?: number;
+  readonly roundMs?: number;
+}
+
+/** Every round measures every subject once, each time in another order, so that a busy machine slows all of them. */
+export async function compare(
+  subjects: readonly Subject[],
+  { operations, rounds = 7, roundMs = 40 }: Plan,
+): Promise<Measured[]> {
+  const times = subjects.map((): number[] => []);
+  for (let round = 0; round < rounds; round++) {
+    for (let turn = 0; turn < subjects.length; turn++) {
+      const index = (turn + round) % subjects.length;
+      const subject = subjects[index];
+      if (subject === undefined) continue;
+      const warmupTime = round === 0 ? roundMs : roundMs / 4;
+      times[index]?.push((await medianMs(subject, { time: roundMs, warmupTime })) / operations);
+    }
+  }
+  return subjects.map(({ name, about = {} }, index) => {
+    const own = times[index] ?? [];
+    const ratios = own.map((time, round) => (times[0]?.[round] ?? Number.NaN) / time);
+    return { name, ...about, nanoseconds: tidy(1e6 * median(own)), ...spread(ratios) };
+  });
+}
+
+export function spread(ratios: readonly number[]): Pick<Measured, "ratio" | "least" | "most"> {
+  return {
+    ratio: tidy(median(ratios)),
+    least: tidy(Math.min(...ratios)),
+    most: tidy(Math.max(...ratios)),
+  };
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
+
+/** Three figures, or two decimals. */
+export function tidy(value: number): number {
+  return value >= 100 ? Math.round(value) : Number(value.toPrecision(value >= 1 ? 3 : 2));
+}
+
+async function medianMs(
+  { name, run }: Subject,
+  times: { readonly time: number; readonly warmupTime: number },
+): Promise<number> {
+  const bench = new Bench({ ...times, iterations: 3, warmupIterations: 1 });
+  bench.add(name, run);
+  const [task] = await bench.run();
+  const result = task?.result;
+  if (result?.state !== "completed") throw new Error(`${name} did not complete`);
+  return result.latency.p50;
+}
