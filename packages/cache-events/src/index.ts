@@ -1,5 +1,7 @@
+export { cacheKey } from "./cache-key.ts";
 export {
   CacheClosedError,
+  CacheCycleError,
   CacheError,
   CacheOptionError,
   InvalidationError,
@@ -7,8 +9,10 @@ export {
   RuleError,
   SelectionError,
   StoreError,
+  SubscriberBusyError,
   SubscriberTimeoutError,
 } from "./errors.ts";
+export { CacheEventBus } from "./event-bus.ts";
 export { EventCache } from "./event-cache.ts";
 export type {
   CacheEventMap,
@@ -19,10 +23,13 @@ export type {
   LoadEvent,
   MismatchEvent,
   MissEvent,
+  StaleHitEvent,
   StoreErrorEvent,
   SubscriberErrorEvent,
 } from "./cache-events.ts";
-export type { CacheEventBus, CacheInvalidationEvent, Subscriber } from "./event-bus.ts";
+export type { BatchContext, BatchResult, ComputeMany } from "./batch.ts";
+export type { CacheKey, PlainKey } from "./cache-key.ts";
+export type { BusMember, BusOptions, CacheInvalidationEvent, Subscriber } from "./event-bus.ts";
 export type { Compute, ComputeContext } from "./flight.ts";
 export type {
   HistogramFamily,
@@ -32,11 +39,15 @@ export type {
 } from "./metric-families.ts";
 export type {
   EventCacheOptions,
+  GetOrSetManyOptions,
   GetOrSetOptions,
   KeyOptions,
+  LoadOptions,
   Rules,
+  SetManyOptions,
   SetOptions,
+  TagsOf,
 } from "./options.ts";
-export type { Selection } from "./selection.ts";
-export type { CacheStats, NamespaceStats } from "./stats.ts";
+export type { EventSelection, Selection } from "./selection.ts";
+export type { CacheStats, NamespaceStats, TagStats } from "./stats.ts";
 export type { Timers } from "./timers.ts";

@@ -10,6 +10,10 @@ export interface EntryInit {
   readonly value: unknown;
   readonly born: number;
   readonly expiresAt: number;
+  /** Left out: `expiresAt`. */
+  readonly renewAt?: number;
+  /** Left out: `expiresAt`. */
+  readonly staleUntil?: number;
   readonly tags: readonly TagFence[];
   readonly bytes: number;
 }
@@ -20,7 +24,10 @@ export class Entry {
   readonly value: unknown;
   /** The sequence at which its compute began. */
   readonly born: number;
+  /** Until here a hit is just a hit. */
+  renewAt: number;
   readonly expiresAt: number;
+  readonly staleUntil: number;
   readonly tags: readonly TagFence[];
   readonly bytes: number;
   /** The sequence up to which its fences are known not to have moved. */
@@ -36,7 +43,9 @@ export class Entry {
     this.key = init.key;
     this.value = init.value;
     this.born = init.born;
+    this.renewAt = init.renewAt ?? init.expiresAt;
     this.expiresAt = init.expiresAt;
+    this.staleUntil = init.staleUntil ?? init.expiresAt;
     this.tags = init.tags;
     this.bytes = init.bytes;
   }
