@@ -53,8 +53,7 @@ export class Batch<K extends string> {
   }
 
   async #run(members: ReadonlyMap<K, Member>): Promise<void> {
-    const scope = new LoadScope(this, "", undefined);
-    for (const member of members.values()) if (member.scope !== undefined) scope.add(member.scope);
+    const scope = scopeOf(this, members);
     const keys = [...members.keys()];
     const context = { signal: lastOf(members), tag: tagger(members) };
     try {
@@ -65,9 +64,18 @@ export class Batch<K extends string> {
     } catch (error) {
       for (const { outcome } of members.values()) outcome.reject(error);
     } finally {
-      scope.end();
+      scope?.end();
     }
   }
+}
+
+/** All of its keys wait for a batch; `undefined` when cycles are not looked for. */
+function scopeOf(owner: object, members: ReadonlyMap<string, Member>): LoadScope | undefined {
+  const waiting = [...members.values()].flatMap(({ scope }) => scope ?? []);
+  if (waiting.length === 0) return undefined;
+  const scope = new LoadScope(owner, "", undefined);
+  for (const waiter of waiting) scope.add(waiter);
+  return scope;
 }
 
 /** Aborts when the signals of all have. */

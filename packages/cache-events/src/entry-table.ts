@@ -88,7 +88,18 @@ export class EntryTable {
       this.line.release(tags);
       return false;
     }
-    const entry = new Entry({ space, key, value, born, tags, bytes, ...life });
+    const { renewAt, expiresAt, staleUntil } = life;
+    const entry = new Entry({
+      space,
+      key,
+      value,
+      born,
+      renewAt,
+      expiresAt,
+      staleUntil,
+      tags,
+      bytes,
+    });
     this.tier.add(entry);
     space.entries.set(key, entry);
     for (const tag of tags) tag.entries++;

@@ -31,7 +31,8 @@ export interface FlightPlan {
 export class Flight {
   readonly space: Space;
   readonly key: string;
-  readonly scope: LoadScope;
+  /** `undefined` when cycles are not looked for. */
+  readonly scope: LoadScope | undefined;
   /** A tag that came out of the compute had been invalidated since it began. */
   lateMoved = false;
   readonly #host: Host;
@@ -48,7 +49,7 @@ export class Flight {
     this.#host = host;
     this.space = space;
     this.key = key;
-    this.scope = new LoadScope(host, space.name, key);
+    if (host.settings.detectCycles) this.scope = new LoadScope(host, space.name, key);
     this.#outcome.promise.catch(() => {});
   }
 
@@ -56,7 +57,7 @@ export class Flight {
   async run(plan: FlightPlan): Promise<void> {
     const refusal = this.#host.closed ?? this.#refusal;
     if (refusal !== undefined) {
-      this.scope.end();
+      this.scope?.end();
       plan.leave();
       return this.#outcome.reject(refusal);
     }
@@ -81,7 +82,7 @@ export class Flight {
   wait(signal: AbortSignal | undefined, standIn?: StandIn): Promise<unknown> {
     let left: (() => void) | undefined;
     try {
-      left = waitFor(this.scope);
+      left = this.scope && waitFor(this.scope);
     } catch (error) {
       this.#refusal = error as Error;
       return Promise.reject(this.#refusal);
@@ -138,7 +139,7 @@ export class Flight {
   #end(outcome: LoadEvent["outcome"], stored: boolean): boolean {
     if (this.#plan === undefined) return false;
     this.#plan = undefined;
-    this.scope.end();
+    this.scope?.end();
     this.#host.running.delete(this);
     const { settings, announcer } = this.#host;
     settings.timers.clear(this.#timer);

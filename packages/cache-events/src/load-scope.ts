@@ -14,7 +14,7 @@ export class LoadScope {
   /** `undefined` for a batch: its keys have scopes of their own, which wait for it. */
   readonly key: string | undefined;
   #live = true;
-  readonly #waiting = new Map<LoadScope, number>();
+  #waiting: Map<LoadScope, number> | undefined;
 
   constructor(owner: object, namespace: string, key: string | undefined) {
     this.owner = owner;
@@ -28,22 +28,24 @@ export class LoadScope {
 
   /** The computes that wait for this one. */
   *waiting(): Generator<LoadScope> {
-    for (const scope of this.#waiting.keys()) if (scope.live) yield scope;
+    for (const scope of this.#waiting?.keys() ?? []) if (scope.live) yield scope;
   }
 
   add(waiter: LoadScope): void {
-    if (this.#live) this.#waiting.set(waiter, (this.#waiting.get(waiter) ?? 0) + 1);
+    if (!this.#live) return;
+    this.#waiting ??= new Map();
+    this.#waiting.set(waiter, (this.#waiting.get(waiter) ?? 0) + 1);
   }
 
   remove(waiter: LoadScope): void {
-    const count = this.#waiting.get(waiter) ?? 0;
-    if (count > 1) this.#waiting.set(waiter, count - 1);
-    else this.#waiting.delete(waiter);
+    const count = this.#waiting?.get(waiter) ?? 0;
+    if (count > 1) this.#waiting?.set(waiter, count - 1);
+    else this.#waiting?.delete(waiter);
   }
 
   end(): void {
     this.#live = false;
-    this.#waiting.clear();
+    this.#waiting = undefined;
   }
 
   computesSameAs(other: LoadScope): boolean {
@@ -60,8 +62,8 @@ export function currentScope(): LoadScope | undefined {
   return scope?.live === true ? scope : undefined;
 }
 
-export function inside<T>(scope: LoadScope, run: () => T): T {
-  return current.run(scope, run);
+export function inside<T>(scope: LoadScope | undefined, run: () => T): T {
+  return scope === undefined ? run() : current.run(scope, run);
 }
 
 /**

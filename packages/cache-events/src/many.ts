@@ -1,6 +1,6 @@
 import { Batch } from "./batch.ts";
 import type { ComputeMany } from "./batch.ts";
-import { checkTags, checkText, typed } from "./checks.ts";
+import { checkSet, checkTags, checkText, typed } from "./checks.ts";
 import type { Engine } from "./engine.ts";
 import { CacheOptionError } from "./errors.ts";
 import type {
@@ -55,6 +55,7 @@ export async function setMany<K extends string>(
   checkKeys([...values.keys()]);
   const optionsOf = perKey(options);
   const plans = [...values].map(([key, value]) => [key, value, optionsOf(key)] as const);
+  for (const plan of plans) checkSet(...plan);
   await Promise.all(plans.map(([key, value, plan]) => engine.set(key, value, plan)));
 }
 

@@ -37,6 +37,7 @@ export interface EventCacheOptions<E extends { readonly type: string } = CacheIn
   readonly negativeErrors?: (error: unknown) => boolean;
   readonly softTimeoutMs?: number;
   readonly loadTimeoutMs?: number;
+  readonly detectCycles?: boolean;
   readonly subscriberTimeoutMs?: number;
   readonly bus?: CacheEventBus<E>;
   readonly rules?: Rules<E>;
@@ -102,6 +103,7 @@ export interface Settings {
   readonly negativeErrors: ((error: unknown) => boolean) | undefined;
   readonly softTimeoutMs: number | undefined;
   readonly loadTimeoutMs: number;
+  readonly detectCycles: boolean;
   readonly subscriberTimeoutMs: number;
   readonly operations: ReadonlyMap<string, readonly string[]>;
   readonly store: Keyv | undefined;
@@ -123,6 +125,7 @@ const checks: Readonly<Record<keyof EventCacheOptions, Check>> = {
   ttlJitter: number(0, 1),
   ...freshnessChecks,
   maxRefreshes: integer(1, 2 ** 16),
+  detectCycles: typed("boolean"),
   subscriberTimeoutMs: number(1, maxDelayMs),
   bus: (name, value) => {
     if (!(value instanceof CacheEventBus))
@@ -163,6 +166,7 @@ export function resolveOptions<E extends { readonly type: string }>(
     negativeErrors: options.negativeErrors,
     softTimeoutMs: options.softTimeoutMs,
     loadTimeoutMs: options.loadTimeoutMs ?? 30_000,
+    detectCycles: options.detectCycles ?? true,
     subscriberTimeoutMs: options.subscriberTimeoutMs ?? 30_000,
     operations: new Map(Object.entries(options.operations ?? {})),
     store: options.store,

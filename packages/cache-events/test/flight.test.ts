@@ -90,12 +90,16 @@ describe("readers of one compute", () => {
     expect(cache.stats()).toMatchObject({ loadErrors: 1, flights: 0 });
   });
 
-  test("a compute that reads its own key runs into the timeout instead of waiting for ever", async () => {
+  test("a read may have a time limit of its own for the compute it begins", async () => {
     const timers = new ManualTimers();
-    const cache = new EventCache({ timers });
-    const read = cache.getOrSet("k", () => cache.getOrSet("k", () => 1));
+    const cache = new EventCache({ timers, loadTimeoutMs: 50 });
+    const never = (): Promise<never> => new Promise(() => {});
+    const read = cache.getOrSet("k", never, { loadTimeoutMs: 7 });
+    const joined = cache.getOrSet("k", never, { loadTimeoutMs: 99 });
+    expect(timers.delaysMs).toEqual([7]);
     timers.fire();
-    await expect(read).rejects.toThrow(LoadTimeoutError);
+    for (const one of [read, joined])
+      await expect(one).rejects.toMatchObject({ code: "CACHE_LOAD_TIMEOUT", loadTimeoutMs: 7 });
   });
 
   test("tags named after the compute has ended change nothing", async () => {
