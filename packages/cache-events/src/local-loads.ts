@@ -114,9 +114,14 @@ export class LocalLoads {
       const joinedAt = line.seq;
       flight.addTags(tags);
       this.#host.countCoalesced(space);
-      const value = await flight.wait(signal, standIn);
-      // A tag that came out of the compute was not known when this read joined: had it moved before, the result is too old.
-      if (standIn?.served === true || joinedAt <= flight.born || !flight.lateMoved) return value;
+      // A tag that came out of the compute was not known when this read joined: had it moved before, the outcome is too old.
+      const isTooOld = (): boolean => joinedAt > flight.born && flight.lateMoved;
+      try {
+        const value = await flight.wait(signal, standIn);
+        if (standIn?.served === true || !isTooOld()) return value;
+      } catch (error) {
+        if (signal?.aborted === true || !isTooOld()) throw error;
+      }
     }
     const flight = this.#flight(key, options);
     flight.space.flights.set(key, flight);

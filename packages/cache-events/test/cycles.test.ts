@@ -27,7 +27,7 @@ describe("a compute that waits for itself", () => {
   test("also after awaiting something, in a timer's callback, and with readers that abort", async () => {
     const cache = new EventCache();
     const compute = async (): Promise<unknown> => {
-      await null;
+      await Promise.resolve();
       await new Promise(setImmediate);
       const { signal } = new AbortController();
       return cache.getOrSet("a", () => 1, { signal });

@@ -65,7 +65,7 @@ describe("subscribers", () => {
       throw "no error";
     });
     bus.on("agentCreated", async () => {
-      await null;
+      await Promise.resolve();
       throw undefined;
     });
     bus.once("agentCreated", () => Promise.reject(new Error("once")));

@@ -31,6 +31,8 @@ function source() {
   };
 }
 
+const never = (): Promise<string> => new Promise(() => {});
+
 const fail = (): never => {
   throw new Error("source is down");
 };
@@ -248,7 +250,6 @@ describe("stale if error", () => {
     const { cache, clock } = create({ staleIfErrorMs: 50 });
     await cache.set("k", "old");
     clock.nowMs += 100;
-    const never = (): Promise<string> => new Promise(() => {});
     const controller = new AbortController();
     const read = cache.getOrSet("k", never, { signal: controller.signal });
     controller.abort(new Error("gone"));

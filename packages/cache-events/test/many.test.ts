@@ -3,6 +3,10 @@ import { describe, expect, test } from "vitest";
 import { EventCache } from "../src/index.ts";
 import { ManualTimers, deferred, manualClock, settle } from "./support.ts";
 
+function fail(): never {
+  throw new Error("at once");
+}
+
 function recorder(cache: EventCache) {
   const calls: (readonly string[])[] = [];
   const read = (keys: readonly string[], options = {}): Promise<(string | undefined)[]> =>
@@ -105,9 +109,6 @@ describe("getOrSetMany", () => {
   test("an error fails every key it was computing, and the cache goes on", async () => {
     const cache = new EventCache();
     const { read } = recorder(cache);
-    const fail = (): never => {
-      throw new Error("at once");
-    };
     await cache.set("c", "set");
     await expect(cache.getOrSetMany(["a", "b", "c"], fail)).rejects.toThrow("at once");
     await expect(
