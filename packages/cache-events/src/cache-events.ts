@@ -6,6 +6,15 @@ export interface HitEvent {
   readonly namespace: string;
 }
 
+export interface StaleHitEvent {
+  readonly key: string;
+  readonly namespace: string;
+  /** It is being refreshed, its refresh failed lately, or its compute failed or is late. */
+  readonly reason: "refresh" | "retry" | "error" | "timeout";
+  /** Milliseconds since it expired. */
+  readonly ageMs: number;
+}
+
 export interface MissEvent {
   readonly key: string;
   readonly namespace: string;
@@ -54,6 +63,7 @@ export interface StoreErrorEvent {
 
 export interface CacheEventMap {
   hit: (event: HitEvent) => void;
+  staleHit: (event: StaleHitEvent) => void;
   miss: (event: MissEvent) => void;
   load: (event: LoadEvent) => void;
   invalidate: (event: InvalidateEvent) => void;

@@ -1,5 +1,6 @@
 import { CacheOptionError } from "./errors.ts";
-import type { GetOrSetOptions } from "./options.ts";
+import type { GetOrSetOptions, SetOptions } from "./options.ts";
+import { maxDelayMs } from "./timers.ts";
 
 export type Check = (name: string, value: unknown) => void;
 
@@ -101,15 +102,64 @@ export function checkKey(key: unknown, namespace: unknown): void {
     throw new CacheOptionError("namespace", "a string", namespace);
 }
 
-const checkTtl = number(1, Infinity);
+/** Of the cache and of a call alike. */
+export const freshnessChecks = {
+  ttlMs: number(1, Infinity),
+  staleWhileRevalidateMs: number(0, Infinity),
+  staleIfErrorMs: number(0, Infinity),
+  eagerRefreshRatio: number(0.1, 1),
+  negativeTtlMs: number(0, Infinity),
+  negativeErrors: typed("function"),
+  softTimeoutMs: number(1, maxDelayMs),
+  loadTimeoutMs: number(1, maxDelayMs),
+} as const satisfies Readonly<Record<string, Check>>;
+
+/** What only a cache without a store can do. */
+export const localOptions = [
+  "staleWhileRevalidateMs",
+  "staleIfErrorMs",
+  "eagerRefreshRatio",
+  "maxRefreshes",
+  "negativeTtlMs",
+  "negativeErrors",
+  "softTimeoutMs",
+] as const;
+
+const setChecks: Readonly<Record<keyof SetOptions, Check>> = {
+  namespace: () => {},
+  tags: (_name, value) => checkTags(value),
+  ttlMs: freshnessChecks.ttlMs,
+};
+
+const accessChecks: Readonly<Record<keyof GetOrSetOptions, Check>> = {
+  ...setChecks,
+  ...freshnessChecks,
+  signal(name, value) {
+    if (!(value instanceof AbortSignal)) throw new CacheOptionError(name, "an AbortSignal", value);
+  },
+};
 
 /** @throws CacheOptionError */
 export function checkAccess(key: unknown, options: GetOrSetOptions | undefined): void {
   checkKey(key, options?.namespace);
-  if (options?.tags !== undefined) checkTags(options.tags);
-  if (options?.ttlMs !== undefined) checkTtl("ttlMs", options.ttlMs);
-  if (options?.signal !== undefined && !(options.signal instanceof AbortSignal))
-    throw new CacheOptionError("signal", "an AbortSignal", options.signal);
+  if (options !== undefined) checkOptions(options, accessChecks);
+}
+
+/** @throws CacheOptionError */
+export function checkSet(key: unknown, value: unknown, options: SetOptions | undefined): void {
+  checkKey(key, options?.namespace);
+  if (options !== undefined) checkOptions(options, setChecks);
+  checkValue(value);
+}
+
+/** `checkAccess` where there is a store. @throws CacheOptionError */
+export function checkStoreAccess(key: unknown, options: GetOrSetOptions | undefined): void {
+  checkAccess(key, options);
+  for (const name of localOptions) {
+    const value: unknown = options && Reflect.get(options, name);
+    if (value !== undefined)
+      throw new CacheOptionError(name, "undefined when there is a store", value);
+  }
 }
 
 /** @throws CacheOptionError */

@@ -1,3 +1,4 @@
+import type { TagFence } from "./fence.ts";
 import type { Compute } from "./flight.ts";
 import type { GetOrSetOptions, SetOptions } from "./options.ts";
 import type { Selection } from "./selection.ts";
@@ -9,6 +10,8 @@ export interface Usage {
   readonly tags: number;
   /** Keys evicted lately that the eviction policy remembers. */
   readonly ghosts: number;
+  /** Refreshes under way that no reader waits for; none when left out. */
+  readonly refreshes?: number;
 }
 
 /** How entries are kept and fenced: in this process alone, or in a store that several processes share. */
@@ -18,6 +21,8 @@ export interface Engine {
   listen(listener: (event: string) => unknown): Disposable | undefined;
   spaces(): Iterable<Space>;
   usage(): Usage;
+  /** The tags held in memory; none when left out. */
+  tags?(): Iterable<TagFence>;
   peek(key: string, namespace: string | undefined): unknown;
   get(key: string, namespace: string | undefined): Promise<unknown>;
   getOrSet(

@@ -1,6 +1,8 @@
 import type { EvictEvent } from "./cache-events.ts";
 import type { TagFence } from "./fence.ts";
 import { FenceLine, unmoved } from "./fence.ts";
+import type { Life } from "./freshness.ts";
+import { Failure } from "./freshness.ts";
 import type { Host } from "./host.ts";
 import { Entry, MemoryTier } from "./memory-tier.ts";
 import type { Selection } from "./selection.ts";
@@ -18,10 +20,8 @@ export interface NewEntry {
   /** Held for the entry; it lets them go with itself. */
   readonly tags: readonly TagFence[];
   readonly values?: readonly string[];
-  readonly expiresAt: number;
+  readonly life: Life;
 }
-
-const noValues: readonly string[] = [];
 
 /** The entries of one process with their fences, and what room they take. */
 export class EntryTable {
@@ -40,38 +40,71 @@ export class EntryTable {
     this.tier = new MemoryTier({
       maxEntries,
       maxBytes,
-      isDead: (entry) => !this.#isValid(entry),
+      isDead: (entry) => !this.#holds(entry) || this.#clock() >= entry.staleUntil,
       evicted: (entry, dead) => this.#evicted(entry, dead),
     });
   }
 
-  /** The entry, if a read may use it. */
+  /** The entry, if a read may use it as it is. */
   find(key: string, namespace: string | undefined): Entry | undefined {
     const entry = this.spaces.find(namespace)?.entries.get(key);
-    return entry !== undefined && this.#isValid(entry) ? entry : undefined;
+    return entry !== undefined && this.#isFresh(entry) ? entry : undefined;
   }
 
-  /** Says why a read has to miss, and removes the entry that it may not use. */
+  /** What `find` passes over: the entry whose fences hold, whatever its age, also when it is a failure. */
+  held(key: string, namespace: string | undefined): Entry | undefined {
+    const entry = this.spaces.find(namespace)?.entries.get(key);
+    return entry !== undefined && this.#holds(entry) ? entry : undefined;
+  }
+
+  /** A value that has not expired, though `find` passes over it: it is to be refreshed. */
+  due(key: string, namespace: string | undefined): Entry | undefined {
+    const entry = this.held(key, namespace);
+    if (entry === undefined || this.#clock() >= entry.expiresAt) return undefined;
+    return entry.value instanceof Failure ? undefined : entry;
+  }
+
+  /** Whether the entry is still the one of its key, and nothing that it depends on was invalidated. */
+  stands(entry: Entry): boolean {
+    return entry.space.entries.get(entry.key) === entry && this.#holds(entry);
+  }
+
+  /** Says why a read has to miss, and removes the entry that no read may use. */
   clean(space: Space, key: string): "absent" | "expired" | "invalidated" {
     const entry = space.entries.get(key);
     if (entry === undefined) return "absent";
-    this.drop(entry);
-    return this.#clock() >= entry.expiresAt ? "expired" : "invalidated";
+    const now = this.#clock();
+    const holds = this.#holds(entry);
+    if (!holds || now >= entry.staleUntil) this.drop(entry);
+    if (now >= entry.expiresAt) return "expired";
+    return holds ? "absent" : "invalidated";
   }
 
   /** Replaces what is there; `false` when the value is too large to keep. */
-  put({ space, key, value, born, tags, values = noValues, expiresAt }: NewEntry): boolean {
+  put({ space, key, value, born, tags, values, life }: NewEntry): boolean {
     const { settings } = this.#host;
-    const present = space.entries.get(key);
-    if (present !== undefined) this.drop(present);
+    this.remove(space, key);
     const bytes = this.#sizeOf(value) + entryBytes + 2 * key.length + tagBytes * tags.length;
     if (!(bytes <= settings.maxBytes)) {
       this.line.release(tags);
       return false;
     }
-    const entry = new Entry({ space, key, value, born, expiresAt, tags, values, bytes });
+    const { renewAt, expiresAt, staleUntil } = life;
+    const entry = new Entry({
+      space,
+      key,
+      value,
+      born,
+      renewAt,
+      expiresAt,
+      staleUntil,
+      tags,
+      ...(values && { values }),
+      bytes,
+    });
     this.tier.add(entry);
     space.entries.set(key, entry);
+    for (const tag of tags) tag.entries++;
     this.#announceEvictions();
     return true;
   }
@@ -79,14 +112,19 @@ export class EntryTable {
   drop(entry: Entry): void {
     entry.space.entries.delete(entry.key);
     this.tier.remove(entry);
+    for (const tag of entry.tags) tag.entries--;
     this.line.release(entry.tags);
+  }
+
+  remove(space: Space, key: string): void {
+    const entry = space.entries.get(key);
+    if (entry !== undefined) this.drop(entry);
   }
 
   /** The fence of one key: its entry goes, and its flight can neither store nor be joined. */
   fenceKey(space: Space, key: string): void {
     space.flights.delete(key);
-    const entry = space.entries.get(key);
-    if (entry !== undefined) this.drop(entry);
+    this.remove(space, key);
   }
 
   empty(space: Space): void {
@@ -106,7 +144,8 @@ export class EntryTable {
     }
   }
 
-  #isValid(entry: Entry): boolean {
+  /** `#holds`, written out: this is what a hit costs. */
+  #isFresh(entry: Entry): boolean {
     const { line } = this;
     const { born } = entry;
     if (entry.checkedAt !== line.seq) {
@@ -114,7 +153,17 @@ export class EntryTable {
         return false;
       entry.checkedAt = line.seq;
     }
-    return this.#clock() < entry.expiresAt;
+    return this.#clock() < entry.renewAt;
+  }
+
+  #holds(entry: Entry): boolean {
+    const { line } = this;
+    if (entry.checkedAt === line.seq) return true;
+    const { born } = entry;
+    if (line.everything.seq > born || entry.space.fence.seq > born || !unmoved(entry.tags, born))
+      return false;
+    entry.checkedAt = line.seq;
+    return true;
   }
 
   #evicted(entry: Entry, dead: boolean): void {

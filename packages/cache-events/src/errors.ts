@@ -33,6 +33,24 @@ export class LoadTimeoutError extends CacheError {
 }
 
 /**
+ * `CACHE_CYCLE`: a compute asked the cache for what waits for it, itself or by way of others. `path` names the keys, the first one
+ * again at the end.
+ */
+export class CacheCycleError extends CacheError {
+  readonly path: readonly string[];
+
+  constructor(path: readonly string[]) {
+    const shown = path.map((key) => JSON.stringify(key.slice(0, 80)));
+    const middle = shown.length > 8 ? [...shown.slice(0, 4), "…", ...shown.slice(-3)] : shown;
+    super(
+      "CACHE_CYCLE",
+      `a compute waits for itself: ${middle.join(" -> ")}; read the source there instead of the cache`,
+    );
+    this.path = path;
+  }
+}
+
+/**
  * `CACHE_INVALIDATION`: the store did not confirm an invalidation. This cache reads past it until the store does; other
  * processes may still serve what should have gone. `applied` tells whether the function given to `write()` had run.
  */
@@ -77,7 +95,7 @@ export class SelectionError extends CacheError {
   constructor(received: string) {
     super(
       "CACHE_SELECTION",
-      `with a store, clear() takes { tags }, { namespace } or nothing, received { ${received} }; give the keys a tag or a namespace of their own`,
+      `with a store, clear() takes { tags }, { event }, { namespace } or nothing, received { ${received} }; give the keys a tag or a namespace of their own`,
     );
   }
 }
@@ -88,6 +106,16 @@ export class SubscriberTimeoutError extends CacheError {
     super(
       "CACHE_SUBSCRIBER_TIMEOUT",
       `a subscriber of "${eventType}" did not settle within subscriberTimeoutMs = ${timeoutMs}`,
+    );
+  }
+}
+
+/** `CACHE_SUBSCRIBER_BUSY`: a subscriber of the bus had `maxPending` events under way, and missed this one. */
+export class SubscriberBusyError extends CacheError {
+  constructor(eventType: string, maxPending: number) {
+    super(
+      "CACHE_SUBSCRIBER_BUSY",
+      `a subscriber of "${eventType}" has maxPending = ${maxPending} events under way and missed one; make it faster, or do not return its promise`,
     );
   }
 }
@@ -135,10 +163,10 @@ export class NotifyError extends CacheError {
   }
 }
 
-/** `CACHE_CLOSED`: the cache was closed. */
+/** `CACHE_CLOSED`: the cache, or the bus, was closed. */
 export class CacheClosedError extends CacheError {
-  constructor(name: string) {
-    super("CACHE_CLOSED", `the cache "${name}" is closed; create a new one`);
+  constructor(name: string, what: "cache" | "bus" = "cache") {
+    super("CACHE_CLOSED", `the ${what} "${name}" is closed; create a new one`);
   }
 }
 

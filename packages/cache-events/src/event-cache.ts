@@ -1,29 +1,35 @@
 import type { CacheEventMap, CacheEventName } from "./cache-events.ts";
 import { Announcer } from "./cache-events.ts";
+import type { ComputeMany } from "./batch.ts";
+import type { CacheKey, PlainKey } from "./cache-key.ts";
 import { checkTags, typed } from "./checks.ts";
 import type { Engine } from "./engine.ts";
-import { CacheClosedError, CacheOptionError, InvalidationError, RuleError } from "./errors.ts";
+import { CacheClosedError, CacheOptionError, InvalidationError } from "./errors.ts";
 import type { CacheInvalidationEvent } from "./event-bus.ts";
 import { CacheEventBus } from "./event-bus.ts";
+import { EventRules } from "./event-rules.ts";
 import { readEvent, writeEvent } from "./event-text.ts";
 import type { Compute } from "./flight.ts";
 import { Host } from "./host.ts";
 import { LocalEngine } from "./local-engine.ts";
+import { getMany, getOrSetMany, setMany } from "./many.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { cacheFamilies } from "./metric-families.ts";
 import type {
   EventCacheOptions,
+  GetOrSetManyOptions,
   GetOrSetOptions,
   KeyOptions,
-  Rules,
+  SetManyOptions,
   SetOptions,
 } from "./options.ts";
-import { isTags, resolveOptions } from "./options.ts";
-import type { Selection } from "./selection.ts";
+import { resolveOptions } from "./options.ts";
+import type { EventSelection, Selection } from "./selection.ts";
 import { resolveSelection } from "./selection.ts";
 import type { CacheStats, CacheTotals } from "./stats.ts";
 import { CacheCounts, namespaceStats } from "./stats.ts";
 import { StrictEngine } from "./strict-engine.ts";
+import { topTags } from "./top-tags.ts";
 
 /**
  * A cache whose reads never return what was invalidated before they began: not from an entry, and not from a compute that began
@@ -34,24 +40,24 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
   readonly bus: CacheEventBus<E>;
   readonly #host: Host;
   readonly #engine: Engine;
-  readonly #rules: Rules<E>;
+  readonly #rules: EventRules<E>;
   readonly #hearing: Disposable | undefined;
+  readonly #leaveBus: () => void;
+  readonly #ownsBus: boolean;
 
   /** @throws CacheOptionError */
   constructor(options: EventCacheOptions<E> = {}) {
     const settings = resolveOptions(options);
-    const { store, epoch, timers, subscriberTimeoutMs } = settings;
-    if (store !== undefined && epoch !== undefined)
-      throw new CacheOptionError("epoch", "undefined when there is a store", epoch);
+    const { store, timers, subscriberTimeoutMs } = settings;
     const host = new Host(settings, new Announcer(), new CacheCounts());
     this.#host = host;
     this.#engine = store === undefined ? new LocalEngine(host) : new StrictEngine(host, store);
-    this.#rules = options.rules ?? {};
-    this.bus = new CacheEventBus<E>({
-      timers,
-      timeoutMs: subscriberTimeoutMs,
-      fence: (event) => this.#applyRule(event),
-      failed: (type, error) => host.announcer.emit("subscriberError", { type, error }),
+    this.#rules = new EventRules<E>(options.rules ?? {}, this.#engine);
+    this.#ownsBus = options.bus === undefined;
+    this.bus = options.bus ?? new CacheEventBus<E>({ timers, subscriberTimeoutMs });
+    this.#leaveBus = this.bus.attach({
+      fence: (event) => this.#rules.apply(event, (tags) => this.#invalidateFor(event, tags)),
+      subscriberFailed: (type, error) => host.announcer.emit("subscriberError", { type, error }),
     });
     this.#hearing = this.#engine.listen((text) => {
       const event = readEvent(text, settings.name);
@@ -60,30 +66,90 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
   }
 
   /**
-   * The cached value, or that of `compute`, which is shared by the reads that may have it. `undefined` is not cached.
+   * The cached value, or that of `compute`, which is shared by the reads that may have it. `undefined` is not cached, unless there
+   * is a `negativeTtlMs`.
    *
-   * @throws LoadTimeoutError, whatever `compute` throws, or the reason of `options.signal`.
+   * @throws LoadTimeoutError, CacheCycleError, whatever `compute` throws, or the reason of `options.signal`.
    */
+  getOrSet<V>(
+    key: CacheKey<V>,
+    compute: Compute<NoInfer<V>>,
+    options?: GetOrSetOptions,
+  ): Promise<V>;
+  getOrSet<V>(key: PlainKey, compute: Compute<V>, options?: GetOrSetOptions): Promise<V>;
   getOrSet<V>(key: string, compute: Compute<V>, options?: GetOrSetOptions): Promise<V> {
     if (this.#host.closed !== undefined) return Promise.reject(this.#host.closed);
     return this.#engine.getOrSet(key, compute, options) as Promise<V>;
   }
 
-  /** A hit in memory, at once. What it does not find is not counted as a miss; with a store that has no mirror it never finds anything. */
-  peek<V>(key: string, options?: KeyOptions): V | undefined {
-    if (this.#host.closed !== undefined) return undefined;
-    return this.#engine.peek(key, options?.namespace) as V | undefined;
+  /**
+   * `getOrSet` of at most 10,000 keys, with one compute for all that have to be computed. A key that is being computed already is
+   * waited for. The values are in the order of the keys.
+   *
+   * @throws what `getOrSet` throws for any one of the keys.
+   */
+  getOrSetMany<V>(
+    keys: readonly CacheKey<V>[],
+    computeMany: ComputeMany<CacheKey<V>, NoInfer<V>>,
+    options?: GetOrSetManyOptions<CacheKey<V>>,
+  ): Promise<(V | undefined)[]>;
+  getOrSetMany<V>(
+    keys: readonly PlainKey[],
+    computeMany: ComputeMany<string, V>,
+    options?: GetOrSetManyOptions,
+  ): Promise<(V | undefined)[]>;
+  async getOrSetMany<K extends string, V>(
+    keys: readonly K[],
+    computeMany: ComputeMany<K, V>,
+    options?: GetOrSetManyOptions<K>,
+  ): Promise<(V | undefined)[]> {
+    this.#checkOpen();
+    return (await getOrSetMany(this.#engine, keys, computeMany, options)) as (V | undefined)[];
   }
 
-  async get<V>(key: string, options?: KeyOptions): Promise<V | undefined> {
+  /** A hit in memory, at once. What it does not find is not counted as a miss; with a store that has no mirror it never finds anything. */
+  peek<V>(key: CacheKey<V>, options?: KeyOptions): V | undefined;
+  peek<V>(key: PlainKey, options?: KeyOptions): V | undefined;
+  peek(key: string, options?: KeyOptions): unknown {
+    if (this.#host.closed !== undefined) return undefined;
+    return this.#engine.peek(key, options?.namespace);
+  }
+
+  get<V>(key: CacheKey<V>, options?: KeyOptions): Promise<V | undefined>;
+  get<V>(key: PlainKey, options?: KeyOptions): Promise<V | undefined>;
+  async get(key: string, options?: KeyOptions): Promise<unknown> {
     this.#checkOpen();
-    return (await this.#engine.get(key, options?.namespace)) as V | undefined;
+    return this.#engine.get(key, options?.namespace);
+  }
+
+  /** `get` of at most 10,000 keys; the values are in their order. */
+  getMany<V>(keys: readonly CacheKey<V>[], options?: KeyOptions): Promise<(V | undefined)[]>;
+  getMany<V>(keys: readonly PlainKey[], options?: KeyOptions): Promise<(V | undefined)[]>;
+  async getMany(keys: readonly string[], options?: KeyOptions): Promise<unknown[]> {
+    this.#checkOpen();
+    return getMany(this.#engine, keys, options);
   }
 
   /** Stores a value as of now; a compute under way for the key will not replace it. */
+  set<V>(key: CacheKey<V>, value: NoInfer<V>, options?: SetOptions): Promise<void>;
+  set(key: PlainKey, value: unknown, options?: SetOptions): Promise<void>;
   async set(key: string, value: unknown, options?: SetOptions): Promise<void> {
     this.#checkOpen();
     await this.#engine.set(key, value, options);
+  }
+
+  /** `set` of at most 10,000 entries. */
+  setMany<V>(
+    entries: Iterable<readonly [CacheKey<V>, NoInfer<V>]>,
+    options?: SetManyOptions<CacheKey<V>>,
+  ): Promise<void>;
+  setMany(entries: Iterable<readonly [PlainKey, unknown]>, options?: SetManyOptions): Promise<void>;
+  async setMany(
+    entries: Iterable<readonly [string, unknown]>,
+    options?: SetManyOptions<never>,
+  ): Promise<void> {
+    this.#checkOpen();
+    await setMany(this.#engine, entries as Iterable<readonly [never, unknown]>, options);
   }
 
   async delete(key: string, options?: KeyOptions): Promise<void> {
@@ -98,13 +164,20 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
   }
 
   /**
-   * Invalidates what matches everything in `selection`; without one, everything.
+   * Invalidates what matches everything in `selection`; without one, everything. With an event, what its rule says; the event
+   * does not reach the subscribers of the bus.
    *
    * @throws SelectionError when there is a store and it cannot select so.
+   * @throws RuleError when the event's rule is broken; everything is invalidated then.
    */
-  async clear(selection?: Selection): Promise<void> {
+  async clear(selection?: Selection | EventSelection<E>): Promise<void> {
     this.#checkOpen();
-    await this.#engine.clear(resolveSelection(selection));
+    const resolved = resolveSelection(selection);
+    if (resolved?.event === undefined) return this.#engine.clear(resolved);
+    const { event, ...rest } = resolved;
+    if (!this.#rules.has(event.type))
+      throw new CacheOptionError("event", "an event that has a rule", event.type);
+    await this.#rules.apply(event, (tags) => this.#engine.clear({ ...rest, tags }));
   }
 
   /** The tags of an operation, from the option `operations`; none for an operation it does not list. */
@@ -145,7 +218,11 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
     const spaces = [...this.#engine.spaces()].map(
       ({ name, counts, entries }) => [name, namespaceStats(counts, entries.size)] as const,
     );
-    return { ...this.#totals(), byNamespace: Object.fromEntries(spaces) };
+    return {
+      ...this.#totals(),
+      byNamespace: Object.fromEntries(spaces),
+      byTag: topTags(this.#engine.tags?.() ?? []),
+    };
   }
 
   metricFamilies(): readonly MetricFamily[] {
@@ -174,7 +251,8 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
     for (const flight of host.running) flight.abandon(host.closed, "aborted");
     this.#hearing?.[Symbol.dispose]();
     this.#engine.close();
-    this.bus.close();
+    this.#leaveBus();
+    if (this.#ownsBus) this.bus.close(host.closed);
     host.announcer.close();
   }
 
@@ -184,7 +262,7 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
 
   #totals(): CacheTotals {
     const { counts, running, bypassed } = this.#host;
-    const { entries, bytes, tags, ghosts } = this.#engine.usage();
+    const { entries, bytes, tags, ghosts, refreshes = 0 } = this.#engine.usage();
     const { invalidations, verifyMismatches, storeErrors } = counts;
     return {
       ...namespaceStats(counts, entries),
@@ -193,24 +271,14 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
       verifyMismatches,
       storeErrors,
       bypassed,
+      refreshes,
       flights: running.size,
       tags,
       ghosts,
     };
   }
 
-  async #applyRule(event: E): Promise<void> {
-    this.#checkOpen();
-    const rules: Readonly<Record<string, ((event: never) => unknown) | undefined>> = this.#rules;
-    const rule = Object.hasOwn(rules, event.type) ? rules[event.type] : undefined;
-    let tags: unknown;
-    try {
-      tags = rule === undefined ? [] : rule(event as never);
-      if (!isTags(tags)) throw new CacheOptionError("tags", "an array of strings", tags);
-    } catch (cause) {
-      await this.#engine.clear(undefined);
-      throw new RuleError(event.type, cause);
-    }
+  async #invalidateFor(event: E, tags: readonly string[]): Promise<void> {
     const text = this.#engine.carriesEvents ? this.#writeEvent(event) : undefined;
     if (tags.length > 0 || text !== undefined) await this.#engine.invalidate(tags, text);
   }

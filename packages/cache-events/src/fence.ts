@@ -6,6 +6,10 @@ export interface Fence {
 export interface TagFence extends Fence {
   readonly tag: string;
   refs: number;
+  /** Of `refs`, those of entries. */
+  entries: number;
+  /** Invalidations while it was held. */
+  moves: number;
 }
 
 const forgottenSlots = 1024;
@@ -35,10 +39,15 @@ export class FenceLine {
     return this.#tags.get(tag)?.seq ?? this.#forgottenAt(slotOf(tag));
   }
 
+  /** The tags that an entry or a flight holds. */
+  tags(): Iterable<TagFence> {
+    return this.#tags.values();
+  }
+
   hold(tag: string): TagFence {
     let fence = this.#tags.get(tag);
     if (fence === undefined) {
-      fence = { tag, seq: this.#forgottenAt(slotOf(tag)), refs: 0 };
+      fence = { tag, seq: this.#forgottenAt(slotOf(tag)), refs: 0, entries: 0, moves: 0 };
       this.#tags.set(tag, fence);
     }
     fence.refs++;
@@ -61,8 +70,12 @@ export class FenceLine {
     const seq = ++this.#seq;
     for (const tag of tags) {
       const fence = this.#tags.get(tag);
-      if (fence === undefined) this.#forget(tag, seq);
-      else fence.seq = seq;
+      if (fence === undefined) {
+        this.#forget(tag, seq);
+      } else {
+        fence.seq = seq;
+        fence.moves++;
+      }
     }
   }
 

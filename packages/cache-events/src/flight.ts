@@ -1,6 +1,10 @@
+import type { StandIn } from "./attend.ts";
+import { attend } from "./attend.ts";
 import type { LoadEvent } from "./cache-events.ts";
 import { LoadTimeoutError } from "./errors.ts";
+import { Failure } from "./freshness.ts";
 import type { Host } from "./host.ts";
+import { LoadScope, inside, waitFor } from "./load-scope.ts";
 import type { Space } from "./space.ts";
 
 export interface ComputeContext {
@@ -14,17 +18,21 @@ export type Compute<V> = (context: ComputeContext) => V | Promise<V>;
 
 export interface FlightPlan {
   readonly compute: Compute<unknown>;
+  /** Instead of the cache's. */
+  readonly loadTimeoutMs?: number | undefined;
   tag(tags: readonly string[]): void;
   /** Takes the result; tells whether it was stored. */
   land(value: unknown): boolean | Promise<boolean>;
-  /** The flight ended without a result. */
-  leave(): void;
+  /** The flight ended without a result, with a failure if the compute itself failed. `true` when that was stored. */
+  leave(failure?: Failure): unknown;
 }
 
 /** One compute and the readers that wait for it. */
 export class Flight {
   readonly space: Space;
   readonly key: string;
+  /** `undefined` when cycles are not looked for. */
+  readonly scope: LoadScope | undefined;
   /** A tag that came out of the compute had been invalidated since it began. */
   lateMoved = false;
   readonly #host: Host;
@@ -33,57 +41,68 @@ export class Flight {
   #plan: FlightPlan | undefined;
   #timer: unknown;
   #waiters = 0;
+  /** Why it must not begin. */
+  #refusal: Error | undefined;
   #startedAt: number | undefined;
 
   constructor(host: Host, space: Space, key: string) {
     this.#host = host;
     this.space = space;
     this.key = key;
+    if (host.settings.detectCycles) this.scope = new LoadScope(host, space.name, key);
     this.#outcome.promise.catch(() => {});
   }
 
   /** Calls the compute at once; never rejects. */
   async run(plan: FlightPlan): Promise<void> {
-    const { settings, announcer, closed } = this.#host;
-    if (closed !== undefined) {
+    const refusal = this.#host.closed ?? this.#refusal;
+    if (refusal !== undefined) {
+      this.scope?.end();
       plan.leave();
-      return this.#outcome.reject(closed);
+      return this.#outcome.reject(refusal);
     }
-    this.#plan = plan;
-    this.#host.running.add(this);
-    this.#host.countLoad(this.space);
-    this.#startedAt = announcer.hears("load") ? settings.now() : undefined;
-    this.#timer = settings.timers.set(
-      () => this.abandon(new LoadTimeoutError(settings.loadTimeoutMs), "timeout"),
-      settings.loadTimeoutMs,
-    );
+    this.#begin(plan);
     try {
-      const value = await plan.compute(this.#context(plan));
+      const value = await inside(this.scope, () => plan.compute(this.#context(plan)));
       if (this.#plan === undefined) return;
       const landing = plan.land(value);
       const stored = typeof landing === "boolean" ? landing : await landing;
       if (this.#end("ok", stored)) this.#outcome.resolve(value);
     } catch (error) {
-      if (!this.#end("error", false)) return;
-      plan.leave();
+      if (this.#plan === undefined) return;
+      this.#end("error", plan.leave(new Failure(error)) === true);
       this.#outcome.reject(error);
     }
   }
 
-  /** Resolves with the result. A reader that aborts leaves alone; the last one takes the compute along. */
-  wait(signal: AbortSignal | undefined): Promise<unknown> {
-    this.#waiters++;
-    if (signal === undefined) return this.#outcome.promise;
-    return new Promise((resolve, reject) => {
-      const abort = (): void => {
-        reject(signal.reason as Error);
-        if (--this.#waiters === 0) this.abandon(signal.reason, "aborted");
-      };
-      signal.addEventListener("abort", abort, { once: true });
-      this.#outcome.promise
-        .then(resolve, reject)
-        .finally(() => signal.removeEventListener("abort", abort));
+  /**
+   * Resolves with the result, or with what stands in for it. A reader that aborts leaves alone; the last one takes the compute
+   * along. Rejects with CacheCycleError when the reader is a compute that this one waits for; a flight not begun never begins then.
+   */
+  wait(signal: AbortSignal | undefined, standIn?: StandIn): Promise<unknown> {
+    let left: (() => void) | undefined;
+    try {
+      left = this.scope && waitFor(this.scope);
+    } catch (error) {
+      this.#refusal = error as Error;
+      return Promise.reject(this.#refusal);
+    }
+    if (signal === undefined && standIn === undefined && left === undefined) return this.pin();
+    return attend(this.pin(), {
+      timers: this.#host.settings.timers,
+      signal,
+      standIn,
+      left: left ?? (() => {}),
+      aborted: (reason) => {
+        if (--this.#waiters === 0) this.abandon(reason, "aborted");
+      },
     });
+  }
+
+  /** The result for one who is no reader: its wait is not part of the compute that runs now, and it never leaves. */
+  pin(): Promise<unknown> {
+    this.#waiters++;
+    return this.#outcome.promise;
   }
 
   /** Ends the flight with `error` for everyone who waits; does nothing when it has ended. */
@@ -93,6 +112,19 @@ export class Flight {
     plan.leave();
     this.#outcome.reject(error);
     this.#controller.abort(error);
+  }
+
+  #begin(plan: FlightPlan): void {
+    const { settings, announcer } = this.#host;
+    const loadTimeoutMs = plan.loadTimeoutMs ?? settings.loadTimeoutMs;
+    this.#plan = plan;
+    this.#host.running.add(this);
+    this.#host.countLoad(this.space);
+    this.#startedAt = announcer.hears("load") ? settings.now() : undefined;
+    this.#timer = settings.timers.set(
+      () => this.abandon(new LoadTimeoutError(loadTimeoutMs), "timeout"),
+      loadTimeoutMs,
+    );
   }
 
   #context(plan: FlightPlan): ComputeContext {
@@ -107,6 +139,7 @@ export class Flight {
   #end(outcome: LoadEvent["outcome"], stored: boolean): boolean {
     if (this.#plan === undefined) return false;
     this.#plan = undefined;
+    this.scope?.end();
     this.#host.running.delete(this);
     const { settings, announcer } = this.#host;
     settings.timers.clear(this.#timer);

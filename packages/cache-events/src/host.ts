@@ -1,4 +1,10 @@
-import type { Announcer, InvalidateEvent, MissEvent, StoreErrorEvent } from "./cache-events.ts";
+import type {
+  Announcer,
+  InvalidateEvent,
+  MissEvent,
+  StaleHitEvent,
+  StoreErrorEvent,
+} from "./cache-events.ts";
 import { CacheError, StoreError } from "./errors.ts";
 import type { Flight } from "./flight.ts";
 import type { Settings } from "./options.ts";
@@ -27,6 +33,14 @@ export class Host {
     this.counts.hits++;
     space.counts.hits++;
     if (this.announcer.hearsHits) this.announcer.emit("hit", { key, namespace: space.name });
+  }
+
+  /** A value past its ttl was handed out, at once or instead of waiting on. */
+  staleHit(space: Space, key: string, reason: StaleHitEvent["reason"], ageMs: number): void {
+    this.counts.staleHits++;
+    space.counts.staleHits++;
+    if (this.announcer.hears("staleHit"))
+      this.announcer.emit("staleHit", { key, namespace: space.name, reason, ageMs });
   }
 
   miss(space: Space, key: string, reason: MissEvent["reason"]): void {

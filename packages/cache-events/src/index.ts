@@ -1,5 +1,7 @@
+export { cacheKey } from "./cache-key.ts";
 export {
   CacheClosedError,
+  CacheCycleError,
   CacheError,
   CacheOptionError,
   InvalidationError,
@@ -8,9 +10,11 @@ export {
   RuleError,
   SelectionError,
   StoreError,
+  SubscriberBusyError,
   SubscriberTimeoutError,
   SubscriptionLimitError,
 } from "./errors.ts";
+export { CacheEventBus } from "./event-bus.ts";
 export { EventCache } from "./event-cache.ts";
 export { isFence } from "./shared-store.ts";
 export type {
@@ -22,11 +26,14 @@ export type {
   LoadEvent,
   MismatchEvent,
   MissEvent,
+  StaleHitEvent,
   StoreErrorEvent,
   SubscriberErrorEvent,
 } from "./cache-events.ts";
+export type { BatchContext, BatchResult, ComputeMany } from "./batch.ts";
+export type { CacheKey, PlainKey } from "./cache-key.ts";
 export type { StoreErrorOptions, StoreErrorReason } from "./errors.ts";
-export type { CacheEventBus, CacheInvalidationEvent, Subscriber } from "./event-bus.ts";
+export type { BusMember, BusOptions, CacheInvalidationEvent, Subscriber } from "./event-bus.ts";
 export type { Compute, ComputeContext } from "./flight.ts";
 export type {
   HistogramFamily,
@@ -37,12 +44,16 @@ export type {
 export type {
   Consistency,
   EventCacheOptions,
+  GetOrSetManyOptions,
   GetOrSetOptions,
   KeyOptions,
+  LoadOptions,
   Rules,
+  SetManyOptions,
   SetOptions,
+  TagsOf,
 } from "./options.ts";
-export type { Selection } from "./selection.ts";
+export type { EventSelection, Selection } from "./selection.ts";
 export type { FenceMirror, MoveOptions, SharedStore, StoreWrite } from "./shared-store.ts";
-export type { CacheStats, NamespaceStats } from "./stats.ts";
+export type { CacheStats, NamespaceStats, TagStats } from "./stats.ts";
 export type { Timers } from "./timers.ts";

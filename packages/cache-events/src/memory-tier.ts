@@ -10,11 +10,17 @@ export interface EntryInit {
   readonly value: unknown;
   readonly born: number;
   readonly expiresAt: number;
+  /** Left out: `expiresAt`. */
+  readonly renewAt?: number;
+  /** Left out: `expiresAt`. */
+  readonly staleUntil?: number;
   readonly tags: readonly TagFence[];
   /** With a shared store, `tags` are its fences and these their values, in the same order. */
-  readonly values: readonly string[];
+  readonly values?: readonly string[];
   readonly bytes: number;
 }
+
+const noValues: readonly string[] = [];
 
 export class Entry {
   readonly space: Space;
@@ -22,7 +28,10 @@ export class Entry {
   readonly value: unknown;
   /** The sequence at which its compute began. */
   readonly born: number;
+  /** Until here a hit is just a hit. */
+  renewAt: number;
   readonly expiresAt: number;
+  readonly staleUntil: number;
   readonly tags: readonly TagFence[];
   readonly values: readonly string[];
   /** Whole, so that sums are exact. */
@@ -42,9 +51,11 @@ export class Entry {
     this.key = init.key;
     this.value = init.value;
     this.born = init.born;
+    this.renewAt = init.renewAt ?? init.expiresAt;
     this.expiresAt = init.expiresAt;
+    this.staleUntil = init.staleUntil ?? init.expiresAt;
     this.tags = init.tags;
-    this.values = init.values;
+    this.values = init.values ?? noValues;
     this.bytes = Math.ceil(init.bytes);
   }
 }

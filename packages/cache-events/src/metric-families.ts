@@ -43,6 +43,7 @@ type Row = readonly [
 const counters: readonly Row[] = [
   ["cache_hits_total", "Reads answered from the cache.", "", (s) => s.hits],
   ["cache_misses_total", "Reads that found nothing to use.", "", (s) => s.misses],
+  ["cache_stale_hits_total", "Reads that got a value past its ttl.", "", (s) => s.staleHits],
   [
     "cache_stale_misses_total",
     "Misses that found an invalidated or expired entry.",
@@ -67,6 +68,7 @@ const gauges: readonly Row[] = [
   ["cache_entries", "Entries in memory.", "entries", (s) => s.entries],
   ["cache_memory_bytes", "Estimated size of the entries in memory.", "bytes", (s) => s.memoryBytes],
   ["cache_hit_ratio", "Hits among all reads so far.", "ratio", (s) => s.hitRatio],
+  ["cache_refreshes", "Refreshes under way in the background.", "", (s) => s.refreshes],
   ["cache_flights", "Computes under way.", "", (s) => s.flights],
   ["cache_bypassed", "1 while the cache is bypassed.", "", (s) => Number(s.bypassed)],
 ];

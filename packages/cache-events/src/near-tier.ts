@@ -66,7 +66,8 @@ export class NearTier {
     const values = fences.map(([, current]) => current);
     deepFreeze(value);
     const space = spaces.open(namespace);
-    this.#table.put({ space, key, value, born, tags, values, expiresAt });
+    const life = { renewAt: expiresAt, expiresAt, staleUntil: expiresAt };
+    this.#table.put({ space, key, value, born, tags, values, life });
   }
 
   drop(key: string, namespace: string): void {

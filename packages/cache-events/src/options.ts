@@ -2,9 +2,11 @@ import type { Keyv } from "keyv";
 import {
   checkName,
   checkOptions,
+  freshnessChecks,
   having,
   havingEither,
   integer,
+  localOptions,
   number,
   oneOf,
   record,
@@ -13,6 +15,8 @@ import {
 import type { Check } from "./checks.ts";
 import { coarseClock, systemClock } from "./clock.ts";
 import type { CacheInvalidationEvent } from "./event-bus.ts";
+import { CacheEventBus } from "./event-bus.ts";
+import { CacheOptionError } from "./errors.ts";
 import type { SharedStore } from "./shared-store.ts";
 import { estimateBytes } from "./size.ts";
 import { maxDelayMs, systemTimers } from "./timers.ts";
@@ -31,8 +35,17 @@ export interface EventCacheOptions<E extends { readonly type: string } = CacheIn
   readonly maxBytes?: number;
   readonly ttlMs?: number;
   readonly ttlJitter?: number;
+  readonly staleWhileRevalidateMs?: number;
+  readonly staleIfErrorMs?: number;
+  readonly eagerRefreshRatio?: number;
+  readonly maxRefreshes?: number;
+  readonly negativeTtlMs?: number;
+  readonly negativeErrors?: (error: unknown) => boolean;
+  readonly softTimeoutMs?: number;
   readonly loadTimeoutMs?: number;
+  readonly detectCycles?: boolean;
   readonly subscriberTimeoutMs?: number;
+  readonly bus?: CacheEventBus<E>;
   readonly rules?: Rules<E>;
   readonly operations?: Readonly<Record<string, readonly string[]>>;
   readonly store?: Keyv | SharedStore;
@@ -55,8 +68,32 @@ export interface SetOptions extends KeyOptions {
   readonly ttlMs?: number;
 }
 
-export interface GetOrSetOptions extends SetOptions {
+export interface LoadOptions extends KeyOptions {
+  readonly ttlMs?: number;
+  readonly staleWhileRevalidateMs?: number;
+  readonly staleIfErrorMs?: number;
+  readonly eagerRefreshRatio?: number;
+  readonly negativeTtlMs?: number;
+  readonly negativeErrors?: (error: unknown) => boolean;
+  readonly softTimeoutMs?: number;
+  readonly loadTimeoutMs?: number;
   readonly signal?: AbortSignal;
+}
+
+export interface GetOrSetOptions extends LoadOptions {
+  readonly tags?: readonly string[];
+}
+
+/** Tags for each key, or for all. */
+export type TagsOf<K extends string> = readonly string[] | ((key: K) => readonly string[]);
+
+export interface GetOrSetManyOptions<K extends string = string> extends LoadOptions {
+  readonly tags?: TagsOf<K>;
+}
+
+export interface SetManyOptions<K extends string = string> extends KeyOptions {
+  readonly tags?: TagsOf<K>;
+  readonly ttlMs?: number;
 }
 
 export interface Settings {
@@ -65,7 +102,15 @@ export interface Settings {
   readonly maxBytes: number;
   readonly ttlMs: number;
   readonly ttlJitter: number;
+  readonly staleWhileRevalidateMs: number;
+  readonly staleIfErrorMs: number;
+  readonly eagerRefreshRatio: number;
+  readonly maxRefreshes: number;
+  readonly negativeTtlMs: number;
+  readonly negativeErrors: ((error: unknown) => boolean) | undefined;
+  readonly softTimeoutMs: number | undefined;
   readonly loadTimeoutMs: number;
+  readonly detectCycles: boolean;
   readonly subscriberTimeoutMs: number;
   readonly operations: ReadonlyMap<string, readonly string[]>;
   readonly store: Keyv | SharedStore | undefined;
@@ -85,10 +130,15 @@ const checks: Readonly<Record<keyof EventCacheOptions, Check>> = {
   name: checkName,
   maxEntries: integer(1, 2 ** 24),
   maxBytes: integer(1, Number.MAX_SAFE_INTEGER),
-  ttlMs: number(1, Infinity),
   ttlJitter: number(0, 1),
-  loadTimeoutMs: number(1, maxDelayMs),
+  ...freshnessChecks,
+  maxRefreshes: integer(1, 2 ** 16),
+  detectCycles: typed("boolean"),
   subscriberTimeoutMs: number(1, maxDelayMs),
+  bus: (name, value) => {
+    if (!(value instanceof CacheEventBus))
+      throw new CacheOptionError(name, "a CacheEventBus", value);
+  },
   rules: record("functions", (rule) => typeof rule === "function"),
   operations: record("arrays of tags", isTags),
   store: havingEither(
@@ -106,15 +156,29 @@ const checks: Readonly<Record<keyof EventCacheOptions, Check>> = {
 };
 
 /** @throws CacheOptionError */
-export function resolveOptions(options: EventCacheOptions<never>): Settings {
+export function resolveOptions<E extends { readonly type: string }>(
+  options: EventCacheOptions<E>,
+): Settings {
   checkOptions(options, checks);
+  if (options.store !== undefined) {
+    for (const name of ["epoch", ...localOptions]) absent(options, name, "a store");
+  }
+  if (options.bus !== undefined) absent(options, "subscriberTimeoutMs", "a bus");
   return {
     name: options.name ?? "default",
     maxEntries: options.maxEntries ?? 10_000,
     maxBytes: options.maxBytes ?? 64 * 1024 * 1024,
     ttlMs: options.ttlMs ?? 300_000,
     ttlJitter: options.ttlJitter ?? 0.1,
+    staleWhileRevalidateMs: options.staleWhileRevalidateMs ?? 0,
+    staleIfErrorMs: options.staleIfErrorMs ?? 0,
+    eagerRefreshRatio: options.eagerRefreshRatio ?? 1,
+    maxRefreshes: options.maxRefreshes ?? 32,
+    negativeTtlMs: options.negativeTtlMs ?? 0,
+    negativeErrors: options.negativeErrors,
+    softTimeoutMs: options.softTimeoutMs,
     loadTimeoutMs: options.loadTimeoutMs ?? 30_000,
+    detectCycles: options.detectCycles ?? true,
     subscriberTimeoutMs: options.subscriberTimeoutMs ?? 30_000,
     operations: new Map(Object.entries(options.operations ?? {})),
     store: options.store,
@@ -128,6 +192,12 @@ export function resolveOptions(options: EventCacheOptions<never>): Settings {
     random: options.random ?? Math.random,
     timers: options.timers ?? systemTimers,
   };
+}
+
+function absent(options: object, name: string, beside: string): void {
+  const value: unknown = Reflect.get(options, name);
+  if (value !== undefined)
+    throw new CacheOptionError(name, `undefined when there is ${beside}`, value);
 }
 
 export function isTags(value: unknown): value is readonly string[] {

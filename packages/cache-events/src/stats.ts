@@ -2,6 +2,7 @@
 export class ReadCounts {
   hits = 0;
   misses = 0;
+  staleHits = 0;
   staleMisses = 0;
   loads = 0;
   loadErrors = 0;
@@ -20,7 +21,12 @@ export interface NamespaceStats {
   readonly hits: number;
   /** Reads that found nothing they could use. */
   readonly misses: number;
-  /** Misses that found an entry, invalidated or expired; such an entry is never served. */
+  /**
+   * Reads that got a value past its ttl: at once, then also a hit, or because the compute failed or was late, then also a miss.
+   * Such a value was never invalidated.
+   */
+  readonly staleHits: number;
+  /** Misses that found an entry, invalidated or expired. */
   readonly staleMisses: number;
   /** Computes begun. */
   readonly loads: number;
@@ -36,6 +42,13 @@ export interface NamespaceStats {
   readonly hitRatio: number;
 }
 
+export interface TagStats {
+  /** Entries in memory that have the tag, with those that nobody has read since they became invalid. */
+  readonly entries: number;
+  /** Invalidations of the tag, counted from when its oldest entry or compute got it. */
+  readonly invalidations: number;
+}
+
 export interface CacheTotals extends NamespaceStats {
   /** Fences moved: one for each tag, key, prefix, namespace, or for everything. */
   readonly invalidations: number;
@@ -44,6 +57,8 @@ export interface CacheTotals extends NamespaceStats {
   readonly verifyMismatches: number;
   readonly storeErrors: number;
   readonly bypassed: boolean;
+  /** Refreshes under way that no reader waits for; they are among the flights. */
+  readonly refreshes: number;
   /** Computes under way. */
   readonly flights: number;
   /**
@@ -58,11 +73,24 @@ export interface CacheTotals extends NamespaceStats {
 export interface CacheStats extends CacheTotals {
   /** The namespaces with entries or computes under way, and some that had. */
   readonly byNamespace: Readonly<Record<string, NamespaceStats>>;
+  /** The tags with the most entries, at most a hundred of those that an entry or a compute under way has. Empty with a store. */
+  readonly byTag: Readonly<Record<string, TagStats>>;
 }
 
 export function namespaceStats(counts: ReadCounts, entries: number): NamespaceStats {
-  const { hits, misses, staleMisses, loads, loadErrors, coalesced, evictions } = counts;
+  const { hits, misses, staleHits, staleMisses, loads, loadErrors, coalesced, evictions } = counts;
   const reads = hits + misses;
   const hitRatio = reads === 0 ? 0 : hits / reads;
-  return { hits, misses, staleMisses, loads, loadErrors, coalesced, evictions, entries, hitRatio };
+  return {
+    hits,
+    misses,
+    staleHits,
+    staleMisses,
+    loads,
+    loadErrors,
+    coalesced,
+    evictions,
+    entries,
+    hitRatio,
+  };
 }

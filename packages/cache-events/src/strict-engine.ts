@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { checkAccess, checkKey, checkTags, checkValue, typed } from "./checks.ts";
+import { checkAccess, checkKey, checkStoreAccess, checkTags, checkValue, typed } from "./checks.ts";
 import type { Engine, Usage } from "./engine.ts";
 import { InvalidationError, SelectionError } from "./errors.ts";
 import type { Compute } from "./flight.ts";
@@ -148,7 +148,7 @@ export class StrictEngine implements Engine {
     compute: Compute<unknown>,
     options: GetOrSetOptions = {},
   ): Promise<unknown> {
-    checkAccess(key, options);
+    checkStoreAccess(key, options);
     typed("function")("compute", compute);
     const { namespace = "", tags = [], signal } = options;
     signal?.throwIfAborted();
@@ -248,12 +248,13 @@ export class StrictEngine implements Engine {
   #fly(
     flight: StrictFlight,
     compute: Compute<unknown>,
-    { signal, ttlMs }: GetOrSetOptions,
+    { signal, ttlMs, loadTimeoutMs }: GetOrSetOptions,
   ): Promise<unknown> {
     flight.space.flights.set(flight.key, flight);
     const result = flight.wait(signal);
     void flight.run({
       compute,
+      loadTimeoutMs,
       tag: (tags) => {
         checkTags(tags);
         flight.addTags(tags);
@@ -307,11 +308,11 @@ export class StrictEngine implements Engine {
   #computeAlone(
     key: string,
     compute: Compute<unknown>,
-    { namespace, signal }: GetOrSetOptions,
+    { namespace, signal, loadTimeoutMs }: GetOrSetOptions,
   ): Promise<unknown> {
     const flight = new StrictFlight(this.#host, this.#spaces.open(namespace), key, new Map(), 0);
     const result = flight.wait(signal);
-    void flight.run({ compute, tag: checkTags, land: () => false, leave() {} });
+    void flight.run({ compute, loadTimeoutMs, tag: checkTags, land: () => false, leave() {} });
     return result;
   }
 

@@ -40,7 +40,7 @@ export class Verifier {
   }
 
   async #compare(sample: Sample, flight: Flight): Promise<void> {
-    const result = flight.wait(undefined);
+    const result = flight.pin();
     const plan = { compute: sample.compute, tag() {}, land: () => false, leave() {} };
     await Promise.all([flight.run(plan), result]);
     const computed = await result;

@@ -120,6 +120,53 @@ describe("cache invalidation events", () => {
     expect(cache.peek("k")).toBeUndefined();
   });
 
+  test("clear by event invalidates what the rule says, within a prefix or namespace if one is given, and reaches no subscriber", async () => {
+    const cache = new EventCache({
+      rules: { agentCreated: ({ agentId }) => [`agent:${agentId}`] },
+    });
+    const event = { type: "agentCreated", agentId: "1" } as const;
+    let heard = 0;
+    cache.bus.on("agentCreated", () => heard++);
+    const fill = async (): Promise<void> => {
+      for (const key of ["x:1", "y:1"])
+        for (const namespace of ["", "n"])
+          await cache.set(key, 1, { namespace, tags: ["agent:1"] });
+      await cache.set("other", 1, { tags: ["agent:2"] });
+    };
+    const left = (): number[] =>
+      ["", "n"].flatMap((namespace) =>
+        ["x:1", "y:1", "other"].map((key) => cache.peek<number>(key, { namespace }) ?? 0),
+      );
+    await fill();
+    await cache.clear({ event });
+    expect(left()).toEqual([0, 0, 1, 0, 0, 0]);
+    await fill();
+    await cache.clear({ event, prefix: "x:" });
+    expect(left()).toEqual([0, 1, 1, 0, 1, 0]);
+    await fill();
+    await cache.clear({ event, namespace: "n" });
+    expect(left()).toEqual([1, 1, 1, 0, 0, 0]);
+    await cache.clear({ event, namespace: "", prefix: "y" });
+    expect(left()).toEqual([1, 0, 1, 0, 0, 0]);
+    expect(heard).toBe(0);
+  });
+
+  test("clear by an event without a rule is refused, by one whose rule is broken it is everything, by one without tags nothing", async () => {
+    const cache = new EventCache({
+      rules: { taskCompleted: () => [], swarmScaled: () => "tags" as never },
+    });
+    await cache.set("k", 1);
+    const without = cache.clear({ event: { type: "agentCreated", agentId: "a" } });
+    await expect(without).rejects.toMatchObject({ code: "CACHE_OPTION", option: "event" });
+    await cache.clear({ event: { type: "taskCompleted", taskId: "1" } });
+    expect(cache.peek("k")).toBe(1);
+    // @ts-expect-error an event that is not declared
+    await expect(cache.clear({ event: { type: "unknown" } })).rejects.toThrow("has a rule");
+    const broken = cache.clear({ event: { type: "swarmScaled", swarmId: "1" } });
+    await expect(broken).rejects.toMatchObject({ code: "CACHE_RULE" });
+    expect(cache.peek("k")).toBeUndefined();
+  });
+
   test("an event named like a property of every object has no rule", async () => {
     const cache = new EventCache<{ type: string }>({ rules: {} });
     await cache.set("k", 1);

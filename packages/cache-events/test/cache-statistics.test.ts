@@ -26,7 +26,8 @@ describe("cache statistics", () => {
   });
 
   test("a fresh cache has read nothing, and its hit ratio is 0", () => {
-    const { byNamespace, ...totals } = new EventCache().stats();
+    const { byNamespace, byTag, ...totals } = new EventCache().stats();
+    expect(byTag).toEqual({});
     expect(Object.values(totals).every((value) => value === 0 || value === false)).toBe(true);
     expect(byNamespace).toEqual({ "": expect.objectContaining({ hits: 0, hitRatio: 0 }) });
   });
@@ -63,6 +64,59 @@ describe("cache statistics", () => {
     expect(misses).toBe(5_000);
     expect(Object.keys(byNamespace).length).toBeLessThanOrEqual(1_002);
     expect(cache.peek("kept", { namespace: "kept" })).toBe(1);
+  });
+
+  test("tags that something has are counted with their entries and their invalidations, at most a hundred", async () => {
+    const cache = new EventCache();
+    await cache.set("a", 1, { tags: ["red", "green"] });
+    await cache.set("b", 1, { tags: ["red", "__proto__"] });
+    await cache.invalidateByTags(["green", "unknown"]);
+    await cache.invalidateByTags(["green"]);
+    const { byTag } = cache.stats();
+    expect(Object.entries(byTag)).toEqual([
+      ["red", { entries: 2, invalidations: 0 }],
+      ["green", { entries: 1, invalidations: 2 }],
+      ["__proto__", { entries: 1, invalidations: 0 }],
+    ]);
+    const never = cache.getOrSet("c", () => new Promise(() => {}), { tags: ["blue"] });
+    expect(cache.stats().byTag["blue"]).toEqual({ entries: 0, invalidations: 0 });
+    await cache.delete("a");
+    expect(cache.stats().byTag["red"]?.entries).toBe(1);
+    expect(cache.stats().byTag["green"]).toBeUndefined();
+    for (let index = 0; index < 1_000; index++)
+      await cache.set(`many ${index}`, 1, { tags: ["red", `own ${index}`] });
+    const most = cache.stats().byTag;
+    expect(Object.keys(most)).toHaveLength(100);
+    expect(most["red"]?.entries).toBe(1_001);
+    await cache.close();
+    await expect(never).rejects.toMatchObject({ code: "CACHE_CLOSED" });
+    expect(cache.stats().byTag).toEqual({});
+  });
+
+  test("has every name that dashboards rely on", () => {
+    expect(Object.keys(new EventCache().stats()).toSorted()).toEqual([
+      "byNamespace",
+      "byTag",
+      "bypassed",
+      "coalesced",
+      "entries",
+      "evictions",
+      "flights",
+      "ghosts",
+      "hitRatio",
+      "hits",
+      "invalidations",
+      "loadErrors",
+      "loads",
+      "memoryBytes",
+      "misses",
+      "refreshes",
+      "staleHits",
+      "staleMisses",
+      "storeErrors",
+      "tags",
+      "verifyMismatches",
+    ]);
   });
 
   test("bytes are those of the entries, and none are left when they are gone", async () => {

@@ -3,6 +3,10 @@ import type { ComputeContext } from "../src/index.ts";
 import { EventCache, LoadTimeoutError } from "../src/index.ts";
 import { ManualTimers, deferred, settle } from "./support.ts";
 
+function never(): Promise<never> {
+  return new Promise(() => {});
+}
+
 describe("readers of one compute", () => {
   test("reads that begin together share it", async () => {
     const cache = new EventCache();
@@ -72,13 +76,13 @@ describe("readers of one compute", () => {
     const timers = new ManualTimers();
     const cache = new EventCache({ timers, loadTimeoutMs: 50 });
     let reason: unknown;
-    const never = ({ signal }: { readonly signal: AbortSignal }): Promise<never> => {
+    const heedless = ({ signal }: { readonly signal: AbortSignal }): Promise<never> => {
       signal.addEventListener("abort", () => {
         reason = signal.reason;
       });
       return new Promise(() => {});
     };
-    const reads = [cache.getOrSet("k", never), cache.getOrSet("k", never)];
+    const reads = [cache.getOrSet("k", heedless), cache.getOrSet("k", heedless)];
     const outcomes = Promise.allSettled(reads);
     expect(timers.delaysMs).toEqual([50]);
     timers.fire();
@@ -90,12 +94,33 @@ describe("readers of one compute", () => {
     expect(cache.stats()).toMatchObject({ loadErrors: 1, flights: 0 });
   });
 
-  test("a compute that reads its own key runs into the timeout instead of waiting for ever", async () => {
+  test("a read may have a time limit of its own for the compute it begins", async () => {
     const timers = new ManualTimers();
-    const cache = new EventCache({ timers });
-    const read = cache.getOrSet("k", () => cache.getOrSet("k", () => 1));
+    const cache = new EventCache({ timers, loadTimeoutMs: 50 });
+    const read = cache.getOrSet("k", never, { loadTimeoutMs: 7 });
+    const joined = cache.getOrSet("k", never, { loadTimeoutMs: 99 });
+    expect(timers.delaysMs).toEqual([7]);
     timers.fire();
-    await expect(read).rejects.toThrow(LoadTimeoutError);
+    for (const one of [read, joined])
+      await expect(one).rejects.toMatchObject({ code: "CACHE_LOAD_TIMEOUT", loadTimeoutMs: 7 });
+  });
+
+  test("the error of a compute that an invalidation made too old for a reader is not that reader's", async () => {
+    const cache = new EventCache();
+    const slow = deferred<never>();
+    const compute = ({ tag }: ComputeContext): Promise<never> => {
+      tag("early");
+      return slow.promise.catch((error: unknown) => {
+        tag("late");
+        throw error;
+      });
+    };
+    const before = cache.getOrSet("k", compute);
+    await cache.invalidateByTags(["late"]);
+    const after = cache.getOrSet("k", () => "after");
+    slow.reject(new Error("not there"));
+    await expect(before).rejects.toThrow("not there");
+    expect(await after).toBe("after");
   });
 
   test("tags named after the compute has ended change nothing", async () => {

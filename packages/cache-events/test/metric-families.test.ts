@@ -5,6 +5,7 @@ import { EventCache } from "../src/index.ts";
 const names = [
   "cache_hits_total",
   "cache_misses_total",
+  "cache_stale_hits_total",
   "cache_stale_misses_total",
   "cache_coalesced_total",
   "cache_loads_total",
@@ -16,6 +17,7 @@ const names = [
   "cache_entries",
   "cache_memory_bytes",
   "cache_hit_ratio",
+  "cache_refreshes",
   "cache_flights",
   "cache_bypassed",
   "cache_load_duration_seconds",

@@ -1,6 +1,6 @@
 import { Keyv } from "keyv";
 import { describe, expect, test } from "vitest";
-import { CacheError, EventCache } from "../src/index.ts";
+import { CacheError, CacheEventBus, EventCache } from "../src/index.ts";
 
 describe("options", () => {
   test.each([
@@ -13,6 +13,16 @@ describe("options", () => {
     ["ttlMs", Number.NaN],
     ["ttlJitter", 1.1],
     ["loadTimeoutMs", 2 ** 31],
+    ["softTimeoutMs", 0],
+    ["staleWhileRevalidateMs", -1],
+    ["staleIfErrorMs", "1"],
+    ["eagerRefreshRatio", 0],
+    ["eagerRefreshRatio", 1.1],
+    ["maxRefreshes", 0],
+    ["negativeTtlMs", Number.NaN],
+    ["negativeErrors", Error.prototype],
+    ["detectCycles", 1],
+    ["bus", {}],
     ["subscriberTimeoutMs", -1],
     ["rules", []],
     ["operations", null],
@@ -55,6 +65,35 @@ describe("options", () => {
   test("mirrored reads of a store without a mirror are refused", () => {
     expect(() => new EventCache({ store: new Keyv(), consistency: "mirrored" })).toThrow(
       expect.objectContaining({ option: "consistency" }),
+    );
+  });
+
+  test.each([
+    ["staleWhileRevalidateMs", 1],
+    ["staleIfErrorMs", 1],
+    ["eagerRefreshRatio", 0.8],
+    ["maxRefreshes", 1],
+    ["negativeTtlMs", 1],
+    ["negativeErrors", () => true],
+    ["softTimeoutMs", 1],
+  ])(
+    "%s is refused together with a store, for the cache and for one read",
+    async (option, value) => {
+      const refusal = { code: "CACHE_OPTION", option };
+      expect(() => new EventCache({ store: new Keyv(), [option]: value })).toThrow(
+        expect.objectContaining(refusal),
+      );
+      if (option === "maxRefreshes") return;
+      const cache = new EventCache({ store: new Keyv() });
+      const read = cache.getOrSet("k", () => 1, { [option]: value });
+      await expect(read).rejects.toMatchObject(refusal);
+    },
+  );
+
+  test("a bus brings its own time limit", () => {
+    const options = { bus: new CacheEventBus(), subscriberTimeoutMs: 1 };
+    expect(() => new EventCache(options)).toThrow(
+      expect.objectContaining({ option: "subscriberTimeoutMs" }),
     );
   });
 

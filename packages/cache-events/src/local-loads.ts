@@ -1,0 +1,212 @@
+import { checkAccess, checkTags, typed } from "./checks.ts";
+import type { EntryTable } from "./entry-table.ts";
+import type { Compute } from "./flight.ts";
+import type { Freshness } from "./freshness.ts";
+import { Failure, freshnessOf, isAnswer, lifeOf, negativeLifeOf } from "./freshness.ts";
+import type { Host } from "./host.ts";
+import { LocalFlight } from "./local-flight.ts";
+import { LocalStandIn, staleUntil } from "./local-stand-in.ts";
+import type { Entry } from "./memory-tier.ts";
+import type { GetOrSetOptions } from "./options.ts";
+import { Refresher } from "./refresher.ts";
+
+/** What a read of the local engine does when it is not just a hit. */
+export class LocalLoads {
+  readonly #host: Host;
+  readonly #table: EntryTable;
+  readonly #refresher: Refresher;
+
+  constructor(host: Host, table: EntryTable) {
+    this.#host = host;
+    this.#table = table;
+    this.#refresher = new Refresher(host.settings);
+  }
+
+  get refreshes(): number {
+    return this.#refresher.running;
+  }
+
+  async load(
+    key: string,
+    compute: Compute<unknown>,
+    options: GetOrSetOptions = {},
+  ): Promise<unknown> {
+    checkAccess(key, options);
+    typed("function")("compute", compute);
+    options.signal?.throwIfAborted();
+    const fresh = freshnessOf(this.#host.settings, options);
+    const entry = this.#table.held(key, options.namespace);
+    const kept = entry && this.#fromKept(entry, compute, options, fresh);
+    if (kept !== undefined) return kept.value;
+    const standIn = entry && this.#standIn(entry, fresh);
+    this.miss(key, options.namespace);
+    return this.#compute(key, compute, options, fresh, standIn);
+  }
+
+  /** For this reader only: neither shared nor stored. */
+  async alone(
+    key: string,
+    compute: Compute<unknown>,
+    options: GetOrSetOptions = {},
+  ): Promise<unknown> {
+    checkAccess(key, options);
+    typed("function")("compute", compute);
+    options.signal?.throwIfAborted();
+    const flight = this.#flight(key, options);
+    const result = flight.wait(options.signal);
+    this.#fly(flight, compute, options, freshnessOf(this.#host.settings, options));
+    return result;
+  }
+
+  miss(key: string, namespace: string | undefined): void {
+    const space = this.#table.spaces.open(namespace);
+    this.#host.miss(space, key, this.#table.clean(space, key));
+  }
+
+  /** An answer without waiting, if the entry still has one to give. @throws a failure that is remembered */
+  #fromKept(
+    entry: Entry,
+    compute: Compute<unknown>,
+    options: GetOrSetOptions,
+    fresh: Freshness,
+  ): { readonly value: unknown } | undefined {
+    const now = this.#host.settings.now();
+    if (now < entry.expiresAt) {
+      this.#hit(entry);
+      if (entry.value instanceof Failure) throw entry.value.error;
+      if (fresh.eagerRefreshRatio < 1 && this.#refresh(entry, compute, options, fresh))
+        entry.renewAt = entry.expiresAt;
+      return entry;
+    }
+    const refreshed = now < staleUntil(entry, fresh.staleWhileRevalidateMs);
+    const rests = now < staleUntil(entry, fresh.staleIfErrorMs) && this.#refresher.rests(entry);
+    if (!refreshed && !rests) return undefined;
+    this.#hit(entry);
+    const reason = this.#refresher.rests(entry) ? "retry" : "refresh";
+    this.#host.staleHit(entry.space, entry.key, reason, now - entry.expiresAt);
+    if (refreshed) this.#refresh(entry, compute, options, fresh);
+    return entry;
+  }
+
+  #hit(entry: Entry): void {
+    if (entry.freq < 3) entry.freq++;
+    this.#host.hit(entry.space, entry.key);
+  }
+
+  #standIn(entry: Entry, fresh: Freshness): LocalStandIn | undefined {
+    if (this.#host.settings.now() >= staleUntil(entry, fresh.staleIfErrorMs)) return undefined;
+    return new LocalStandIn(this.#host, this.#table, this.#refresher, entry, fresh);
+  }
+
+  async #compute(
+    key: string,
+    compute: Compute<unknown>,
+    options: GetOrSetOptions,
+    fresh: Freshness,
+    standIn: LocalStandIn | undefined,
+  ): Promise<unknown> {
+    const { namespace, tags = [], signal } = options;
+    const { line, spaces } = this.#table;
+    for (;;) {
+      const space = spaces.open(namespace);
+      const flight = space.flights.get(key);
+      if (!(flight instanceof LocalFlight) || !flight.isFresh(tags)) break;
+      const joinedAt = line.seq;
+      flight.addTags(tags);
+      this.#host.countCoalesced(space);
+      // A tag that came out of the compute was not known when this read joined: had it moved before, the outcome is too old.
+      const isTooOld = (): boolean => joinedAt > flight.born && flight.lateMoved;
+      try {
+        const value = await flight.wait(signal, standIn);
+        if (standIn?.served === true || !isTooOld()) return value;
+      } catch (error) {
+        if (signal?.aborted === true || !isTooOld()) throw error;
+      }
+    }
+    const flight = this.#flight(key, options);
+    flight.space.flights.set(key, flight);
+    const result = flight.wait(signal, standIn);
+    this.#fly(flight, compute, options, fresh);
+    return result;
+  }
+
+  /** Whether the entry is being computed anew, by this call or already. */
+  #refresh(
+    entry: Entry,
+    compute: Compute<unknown>,
+    options: GetOrSetOptions,
+    fresh: Freshness,
+  ): boolean {
+    const { space, key } = entry;
+    const present = space.flights.get(key);
+    if (present instanceof LocalFlight && present.isFresh(options.tags ?? [])) return true;
+    if (!this.#refresher.admits(entry)) return false;
+    const flight = this.#flight(key, options);
+    space.flights.set(key, flight);
+    void this.#refresher.watch(entry, flight.pin());
+    this.#fly(flight, compute, options, fresh);
+    return true;
+  }
+
+  #flight(key: string, { namespace, tags = [] }: GetOrSetOptions): LocalFlight {
+    const { line, spaces } = this.#table;
+    return new LocalFlight(this.#host, line, spaces.open(namespace), key, tags);
+  }
+
+  #fly(
+    flight: LocalFlight,
+    compute: Compute<unknown>,
+    { ttlMs }: GetOrSetOptions,
+    fresh: Freshness,
+  ): void {
+    void flight.run({
+      compute,
+      loadTimeoutMs: fresh.loadTimeoutMs,
+      tag: (tags) => {
+        checkTags(tags);
+        flight.addTags(tags);
+      },
+      land: (value) => this.#land(flight, value, ttlMs, fresh),
+      leave: (failure) => {
+        if (failure !== undefined && isAnswer(fresh, failure.error))
+          return this.#land(flight, failure, ttlMs, fresh);
+        this.#detach(flight);
+        this.#table.line.release(flight.takeTags());
+        return false;
+      },
+    });
+  }
+
+  /** Stores the result if no newer flight took over and nothing moved since the compute began. */
+  #land(flight: LocalFlight, value: unknown, ttlMs: number | undefined, fresh: Freshness): boolean {
+    const { space, key, born } = flight;
+    const { settings, bypassed } = this.#host;
+    const stands = this.#detach(flight) && flight.isFresh([]);
+    const tags = flight.takeTags();
+    if (stands && !bypassed && isStorable(value, fresh)) {
+      const negative = isNegative(value, fresh);
+      const life = negative
+        ? negativeLifeOf(settings, fresh.negativeTtlMs, value)
+        : lifeOf(settings, ttlMs, fresh);
+      return this.#table.put({ space, key, value, born, tags, life });
+    }
+    // The newest answer is that there is nothing: what was there before must not outlive it.
+    if (stands && value === undefined) this.#table.remove(space, key);
+    this.#table.line.release(tags);
+    return false;
+  }
+
+  #detach(flight: LocalFlight): boolean {
+    const { flights } = flight.space;
+    return flights.get(flight.key) === flight && flights.delete(flight.key);
+  }
+}
+
+function isStorable(value: unknown, fresh: Freshness): boolean {
+  return value !== undefined || fresh.negativeTtlMs > 0;
+}
+
+function isNegative(value: unknown, fresh: Freshness): boolean {
+  const empty = value === undefined || value === null;
+  return value instanceof Failure || (empty && fresh.negativeTtlMs > 0);
+}
