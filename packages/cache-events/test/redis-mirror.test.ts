@@ -127,6 +127,25 @@ describe.skipIf(!hasRedis("Redis mirror"))(
       }
     });
 
+    test("hears of another's move in the same turn of Redis' loop as its own", async () => {
+      const server = await serverOf();
+      const [here, there] = await Promise.all([readyStore(server), readyStore(server)]);
+      await known(here.store, fence);
+      server.pause(true);
+      const own = [move(here.store, fence), here.store.read([fence])] as const;
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+      const theirs = move(there.store, fence);
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+      server.pause(false);
+      await Promise.all([...own, theirs]);
+      const [current] = await there.store.read([fence]);
+      expect(current).toBe(await theirs);
+      await here.store.read(["app:f:t:none"]);
+      expect([undefined, current]).toContain(here.store.mirror.valueOf(fence));
+    });
+
     test("drops everything on FLUSHALL, and a fence that was evicted, deleted or expired", async () => {
       const server = await serverOf();
       const { store } = await readyStore(server);
