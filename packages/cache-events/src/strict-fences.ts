@@ -62,8 +62,19 @@ export class StrictFences {
     return `${this.#prefix}k:${(hashOf(key) ^ hashOf(namespace)) & (keyBuckets - 1)}`;
   }
 
-  observe(keys: readonly string[], raw: readonly unknown[]): Observed {
-    return new Map(keys.map((key, index) => [key, this.#trusted(key, raw[index])]));
+  /**
+   * To be called before the fences are read, and its result with what was read. A fence that was broken when the read was sent is
+   * not trusted, though a fresh value may have been written before the answer: the answer can be older.
+   */
+  watch(keys: readonly string[]): (raw: readonly unknown[]) => Observed {
+    const broken = this.#broken.size === 0 ? [] : keys.filter((key) => this.#broken.has(key));
+    return (raw) =>
+      new Map(
+        keys.map((key, index) => [
+          key,
+          broken.includes(key) ? undefined : this.#trusted(key, raw[index]),
+        ]),
+      );
   }
 
   /** Gives every fence a value, before the compute that relies on it. @throws StoreError */

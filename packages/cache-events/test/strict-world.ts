@@ -35,6 +35,7 @@ export const command: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: kind("finish"), index }) },
   { weight: 12, arbitrary: fc.record({ do: kind("step"), index }) },
   { weight: 8, arbitrary: fc.record({ do: kind("quiet") }) },
+  { weight: 8, arbitrary: fc.record({ do: kind("hurry") }) },
   { weight: 3, arbitrary: fc.record({ do: kind("tag"), process, tag: fc.constantFrom(...tags) }) },
   {
     weight: 1,
@@ -126,6 +127,8 @@ export class World {
         return settle();
       case "quiet":
         return this.#quiet();
+      case "hurry":
+        return this.#quiet(1);
       case "tag":
         return this.#invalidate(at, `tag ${tag}`, () => cache.invalidateByTags([tag]));
       case "write":
@@ -175,10 +178,11 @@ export class World {
     }
   }
 
-  async #quiet(): Promise<void> {
+  /** All that is asked of the store happens, but for what has waited longest. */
+  async #quiet(but = 0): Promise<void> {
     await settle();
-    while (this.#store.pending.length > 0) {
-      this.#store.step(0);
+    while (this.#store.pending.length > but) {
+      this.#store.step(but);
       await settle();
     }
   }
