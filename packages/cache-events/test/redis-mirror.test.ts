@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { RedisStore } from "../src/redis.ts";
 import { RedisMirror } from "../src/redis-mirror.ts";
 import {
+  callsOf,
   commandsOf,
   hasRedis,
   move,
@@ -11,7 +12,6 @@ import {
   serverOf,
   until,
 } from "./redis-support.ts";
-import type { Commands } from "./redis-support.ts";
 import { manualClock } from "./support.ts";
 
 const fence = "app:f:t:agents";
@@ -111,10 +111,10 @@ describe.skipIf(!hasRedis("Redis mirror"))(
         const before = await move(there.store, fence);
         await known(store, fence);
         const commands = await commandsOf(server);
-        const served = await calls(commands, "mget");
+        const served = await callsOf(commands, "mget");
         proxy.set("held");
         const reading = store.read([fence]);
-        await until(async () => (await calls(commands, "mget")) > served);
+        await until(async () => (await callsOf(commands, "mget")) > served);
         if (change === "move") await move(there.store, fence);
         else await commands("FLUSHALL");
         await new Promise((resolve) => {
@@ -237,9 +237,4 @@ async function known(store: RedisStore, name: string): Promise<void> {
     const [value] = await store.read([name]);
     return value !== undefined && store.mirror.valueOf(name) === value;
   });
-}
-
-async function calls(commands: Commands, name: string): Promise<number> {
-  const stats = String(await commands("INFO", "commandstats"));
-  return Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? "0");
 }
