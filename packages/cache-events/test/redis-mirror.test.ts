@@ -168,6 +168,17 @@ describe.skipIf(!hasRedis("Redis mirror"))(
       expect(await store.read([fence])).toEqual([undefined]);
     });
 
+    test("knows a fence by its name also where UTF-8 cannot hold it", async () => {
+      const server = await serverOf();
+      const [here, there] = await Promise.all([readyStore(server), readyStore(server)]);
+      const odd = "app:f:t:\ud800";
+      await known(here.store, odd);
+      await known(here.store, fence);
+      await move(there.store, odd);
+      await until(() => here.store.mirror.valueOf(odd) === undefined);
+      expect(here.store.mirror.valueOf(fence)).toBeDefined();
+    });
+
     test("is not moved by entries that are written", async () => {
       const server = await serverOf();
       const [here, there] = await Promise.all([readyStore(server), readyStore(server)]);
