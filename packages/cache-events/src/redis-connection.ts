@@ -104,8 +104,7 @@ export class RedisConnection {
     await this.#client.connect();
     if (this.#ended !== undefined) return this.#destroy();
     const { tracked } = this.#use;
-    // Without NOLOOP: Redis names only the first of the clients that changed a key in one turn of its loop, and
-    // would take a change of another process for ours.
+    // Without NOLOOP, which Redis does not heed for what a script changes: own moves are pushed, too.
     const tracking =
       tracked === undefined
         ? []

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { RedisStore } from "../src/redis.ts";
 import { RedisMirror } from "../src/redis-mirror.ts";
 import {
+  callsOf,
   commandsOf,
   hasRedis,
   move,
@@ -11,7 +12,6 @@ import {
   serverOf,
   until,
 } from "./redis-support.ts";
-import type { Commands } from "./redis-support.ts";
 import { manualClock } from "./support.ts";
 
 const fence = "app:f:t:agents";
@@ -111,10 +111,10 @@ describe.skipIf(!hasRedis("Redis mirror"))(
         const before = await move(there.store, fence);
         await known(store, fence);
         const commands = await commandsOf(server);
-        const served = await calls(commands, "mget");
+        const served = await callsOf(commands, "mget");
         proxy.set("held");
         const reading = store.read([fence]);
-        await until(async () => (await calls(commands, "mget")) > served);
+        await until(async () => (await callsOf(commands, "mget")) > served);
         if (change === "move") await move(there.store, fence);
         else await commands("FLUSHALL");
         await new Promise((resolve) => {
@@ -125,6 +125,25 @@ describe.skipIf(!hasRedis("Redis mirror"))(
         await new Promise(setImmediate);
         expect(store.mirror.valueOf(fence)).toBeUndefined();
       }
+    });
+
+    test("hears of another's move in the same turn of Redis' loop as its own", async () => {
+      const server = await serverOf();
+      const [here, there] = await Promise.all([readyStore(server), readyStore(server)]);
+      await known(here.store, fence);
+      server.pause(true);
+      const own = [move(here.store, fence), here.store.read([fence])] as const;
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+      const theirs = move(there.store, fence);
+      await new Promise(setImmediate);
+      await new Promise(setImmediate);
+      server.pause(false);
+      await Promise.all([...own, theirs]);
+      const [current] = await there.store.read([fence]);
+      expect(current).toBe(await theirs);
+      await here.store.read(["app:f:t:none"]);
+      expect([undefined, current]).toContain(here.store.mirror.valueOf(fence));
     });
 
     test("drops everything on FLUSHALL, and a fence that was evicted, deleted or expired", async () => {
@@ -147,6 +166,17 @@ describe.skipIf(!hasRedis("Redis mirror"))(
       await commands("CONFIG", "SET", "maxmemory", "1");
       await until(() => store.mirror.valueOf(fence) === undefined);
       expect(await store.read([fence])).toEqual([undefined]);
+    });
+
+    test("knows a fence by its name also where UTF-8 cannot hold it", async () => {
+      const server = await serverOf();
+      const [here, there] = await Promise.all([readyStore(server), readyStore(server)]);
+      const odd = "app:f:t:\ud800";
+      await known(here.store, odd);
+      await known(here.store, fence);
+      await move(there.store, odd);
+      await until(() => here.store.mirror.valueOf(odd) === undefined);
+      expect(here.store.mirror.valueOf(fence)).toBeDefined();
     });
 
     test("is not moved by entries that are written", async () => {
@@ -218,9 +248,4 @@ async function known(store: RedisStore, name: string): Promise<void> {
     const [value] = await store.read([name]);
     return value !== undefined && store.mirror.valueOf(name) === value;
   });
-}
-
-async function calls(commands: Commands, name: string): Promise<number> {
-  const stats = String(await commands("INFO", "commandstats"));
-  return Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? "0");
 }

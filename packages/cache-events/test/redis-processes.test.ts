@@ -5,7 +5,7 @@ import type { TestServer } from "../../../tools/services/server.ts";
 import { judge, Worker } from "./redis-processes.ts";
 import type { Verdict } from "./redis-processes.ts";
 import type { Commands } from "./redis-support.ts";
-import { commandsOf, hasRedis, proxyOf, serverOf } from "./redis-support.ts";
+import { callsOf, commandsOf, hasRedis, proxyOf, serverOf, until } from "./redis-support.ts";
 import type { Planted } from "./redis-planted.ts";
 import type { CacheReport, WorkerOrder, WorkerReport } from "./redis-worker.ts";
 
@@ -74,7 +74,8 @@ const scenarios: Readonly<Record<string, Scenario>> = {
       await server.kill();
       await server.start();
       // A cache that met five failures asks its store once a second.
-      await delay(1_300);
+      await until(async () => (await callsOf(commands, "mget")) > 50);
+      await delay(1_500);
       tell("busy");
       await delay(400);
     },

@@ -1,4 +1,5 @@
 import { createClient, createCluster } from "@redis/client";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
@@ -347,6 +348,26 @@ describe.skipIf(!hasRedis("Redis store, failing"))(
             .trim()
             .split("\n").length === 1,
       );
+    });
+
+    test("a report that throws becomes a warning, and a client that cannot be duplicated a link that is down", async () => {
+      const server = await serverOf();
+      const warned = once(process, "warning");
+      const { store } = await readyStore(server, {
+        onReport: () => {
+          throw new Error("no");
+        },
+      });
+      expect(String((await warned)[0])).toContain("onReport threw: no");
+      expect(await outcome(store.read([entry]))).toBe("fulfilled");
+      const client = createClient({ url: `redis://127.0.0.1:${server.port}` });
+      Object.assign(client, {
+        duplicate: () => {
+          throw new Error("cannot");
+        },
+      });
+      await using broken = redisStore({ client });
+      expect(await outcome(broken.ready())).toContain("cannot");
     });
 
     test("says what is wrong with an option", () => {

@@ -36,6 +36,12 @@ export async function commandsOf({ port }: { readonly port: number }): Promise<C
   return (...args) => client.sendCommand([...args]);
 }
 
+/** How often the server has carried out a command since it started. */
+export async function callsOf(commands: Commands, name: string): Promise<number> {
+  const stats = String(await commands("INFO", "commandstats"));
+  return Number(new RegExp(`cmdstat_${name}:calls=(\\d+)`).exec(stats)?.[1] ?? "0");
+}
+
 export interface StoreInTest {
   readonly store: RedisStore;
   readonly reports: RedisReport[];
