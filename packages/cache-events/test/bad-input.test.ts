@@ -50,7 +50,7 @@ describe("keys, tags and namespaces of any length and alphabet", () => {
         expect(cache.peek(one, { namespace: two })).toBe(2);
         expect(cache.peek(two, { namespace: one })).toBe(3);
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 
