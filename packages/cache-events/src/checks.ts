@@ -152,8 +152,18 @@ export function checkSet(key: unknown, value: unknown, options: SetOptions | und
   checkValue(value);
 }
 
+/** `checkKey` where there is a store: in UTF-8 all lone surrogates are one, and so would be the keys. @throws CacheOptionError */
+export function checkStoreKey(key: unknown, namespace: unknown): void {
+  checkKey(key, namespace);
+  for (const [name, text] of Object.entries({ key, namespace })) {
+    if (typeof text === "string" && !text.isWellFormed())
+      throw new CacheOptionError(name, "no lone surrogates when there is a store", text);
+  }
+}
+
 /** `checkAccess` where there is a store. @throws CacheOptionError */
 export function checkStoreAccess(key: unknown, options: GetOrSetOptions | undefined): void {
+  checkStoreKey(key, options?.namespace);
   checkAccess(key, options);
   for (const name of localOptions) {
     const value: unknown = options && Reflect.get(options, name);

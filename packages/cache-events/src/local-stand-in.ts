@@ -2,7 +2,6 @@ import type { StandIn } from "./attend.ts";
 import type { EntryTable } from "./entry-table.ts";
 import { CacheCycleError } from "./errors.ts";
 import type { Freshness } from "./freshness.ts";
-import { Failure } from "./freshness.ts";
 import type { Host } from "./host.ts";
 import type { Entry } from "./memory-tier.ts";
 import type { Refresher } from "./refresher.ts";
@@ -41,7 +40,5 @@ export class LocalStandIn implements StandIn {
 
 /** Both have a say in how old a value may get: who computed it, and who reads it. */
 export function staleUntil(entry: Entry, staleMs: number): number {
-  return entry.value instanceof Failure
-    ? -Infinity
-    : Math.min(entry.staleUntil, entry.expiresAt + staleMs);
+  return Math.min(entry.staleUntil, entry.expiresAt + staleMs);
 }

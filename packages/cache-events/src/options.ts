@@ -14,8 +14,7 @@ import {
 } from "./checks.ts";
 import type { Check } from "./checks.ts";
 import { coarseClock, systemClock } from "./clock.ts";
-import type { CacheInvalidationEvent } from "./event-bus.ts";
-import { CacheEventBus } from "./event-bus.ts";
+import type { CacheEventBus, CacheInvalidationEvent } from "./event-bus.ts";
 import { CacheOptionError } from "./errors.ts";
 import type { SharedStore } from "./shared-store.ts";
 import { estimateBytes } from "./size.ts";
@@ -135,10 +134,7 @@ const checks: Readonly<Record<keyof EventCacheOptions, Check>> = {
   maxRefreshes: integer(1, 2 ** 16),
   detectCycles: typed("boolean"),
   subscriberTimeoutMs: number(1, maxDelayMs),
-  bus: (name, value) => {
-    if (!(value instanceof CacheEventBus))
-      throw new CacheOptionError(name, "a CacheEventBus", value);
-  },
+  bus: having("a CacheEventBus", "attach", "emit"),
   rules: record("functions", (rule) => typeof rule === "function"),
   operations: record("arrays of tags", isTags),
   store: havingEither(

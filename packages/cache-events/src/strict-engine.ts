@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import { checkAccess, checkKey, checkStoreAccess, checkTags, checkValue, typed } from "./checks.ts";
+import { checkSet, checkStoreAccess, checkStoreKey, checkTags, typed } from "./checks.ts";
 import type { Engine, Usage } from "./engine.ts";
 import { InvalidationError, SelectionError } from "./errors.ts";
 import type { Compute } from "./flight.ts";
@@ -64,7 +64,7 @@ export class StrictEngine implements Engine {
   }
 
   async get(key: string, namespace = ""): Promise<unknown> {
-    checkKey(key, namespace);
+    checkStoreKey(key, namespace);
     if (this.#host.bypassed) return undefined;
     const hit = this.#nearHit(key, namespace);
     if (hit !== undefined) return hit.value;
@@ -86,8 +86,8 @@ export class StrictEngine implements Engine {
   }
 
   async set(key: string, value: unknown, options: SetOptions = {}): Promise<void> {
-    checkAccess(key, options);
-    checkValue(value);
+    checkStoreKey(key, options.namespace);
+    checkSet(key, value, options);
     const { namespace = "", tags = [], ttlMs } = options;
     const look = this.#host.bypassed ? undefined : await this.#look(key, namespace, tags);
     const fences = look && (await this.#ensure(look));
@@ -99,7 +99,7 @@ export class StrictEngine implements Engine {
   }
 
   async delete(key: string, namespace = ""): Promise<void> {
-    checkKey(key, namespace);
+    checkStoreKey(key, namespace);
     await this.#move([this.#fences.key(key, namespace)], `the key "${key}"`);
     await this.#store.remove(key, namespace);
     this.#host.invalidated(1, { kind: "key", key, namespace });

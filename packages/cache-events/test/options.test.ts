@@ -90,6 +90,22 @@ describe("options", () => {
     },
   );
 
+  test("with a store a key or namespace with a lone surrogate is refused: encoded, all of them would be one", async () => {
+    const cache = new EventCache({ store: new Keyv() });
+    for (const lone of ["\uD800", "a\uDC00"]) {
+      const calls = [
+        () => cache.getOrSet(lone, () => 1),
+        () => cache.get("k", { namespace: lone }),
+        () => cache.set(lone, 1),
+        () => cache.delete(lone),
+        () => cache.getOrSetMany([lone], () => [1]),
+      ];
+      for (const call of calls)
+        await expect(call()).rejects.toMatchObject({ code: "CACHE_OPTION" });
+    }
+    expect(await cache.getOrSet("😀", () => 1)).toBe(1);
+  });
+
   test("a bus brings its own time limit", () => {
     const options = { bus: new CacheEventBus(), subscriberTimeoutMs: 1 };
     expect(() => new EventCache(options)).toThrow(
