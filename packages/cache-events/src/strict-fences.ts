@@ -7,6 +7,12 @@ import type { StoreLink } from "./store-link.ts";
 export type Observed = ReadonlyMap<string, string | undefined>;
 export type FenceValues = ReadonlyMap<string, string>;
 
+export interface ObservedRead {
+  readonly observed: Observed;
+  /** What was read, in the order in which it was asked for. */
+  readonly found: readonly (string | undefined)[];
+}
+
 /** The values after a move, and the near tier's sequence of it. */
 export interface Moved {
   readonly values: FenceValues;
@@ -61,8 +67,19 @@ export class StrictFences {
     return `${this.#prefix}k:${(hashOf(key) ^ hashOf(namespace)) & (keyBuckets - 1)}`;
   }
 
-  observe(keys: readonly string[], raw: readonly unknown[]): Observed {
-    return new Map(keys.map((key, index) => [key, this.#trusted(key, raw[index])]));
+  /**
+   * Reads fences, and other keys ahead of them. A fence that is broken when the read begins may be mended before the answer is there,
+   * which may still have its old value.
+   *
+   * @throws StoreError
+   */
+  async read(keys: readonly string[], ahead: readonly string[] = []): Promise<ObservedRead> {
+    const doubted = keys.filter((key) => this.#broken.has(key));
+    const found = await this.#link.read([...ahead, ...keys]);
+    const values = found.slice(ahead.length);
+    const observed = new Map(keys.map((key, index) => [key, this.#trusted(key, values[index])]));
+    for (const key of doubted) observed.set(key, undefined);
+    return { observed, found };
   }
 
   /** Gives every fence a value, before the compute that relies on it. @throws StoreError */
@@ -87,6 +104,7 @@ export class StrictFences {
     }
     for (const [index, key] of all.entries()) {
       if (this.#broken.get(key) === marks[index]) this.#broken.delete(key);
+      this.#creating.delete(key);
     }
     return { values, seq: this.#moved(all) };
   }
@@ -95,7 +113,7 @@ export class StrictFences {
     return typeof raw === "string" && !this.#broken.has(key) ? raw : undefined;
   }
 
-  /** Reads that find a fence absent at the same time share the value that one of them creates. */
+  /** Reads that find a fence absent share the value that one of them creates, unless this process invalidated it meanwhile. */
   async #create(keys: readonly string[]): Promise<FenceValues> {
     const broken = keys.filter((key) => this.#broken.has(key));
     const missing = keys.filter((key) => !this.#broken.has(key) && !this.#creating.has(key));
@@ -116,7 +134,9 @@ export class StrictFences {
   #share(key: string, writing: Promise<FenceValues>): void {
     const creating = writing
       .then((values) => values.get(key) ?? "")
-      .finally(() => this.#creating.delete(key));
+      .finally(() => {
+        if (this.#creating.get(key) === creating) this.#creating.delete(key);
+      });
     creating.catch(() => {});
     this.#creating.set(key, creating);
   }
@@ -137,6 +157,7 @@ export class StrictFences {
   }
 
   #break(key: string): void {
+    this.#creating.delete(key);
     const full = this.#broken.size >= maxBroken && !this.#broken.has(key);
     const broken = full ? this.everything : key;
     this.#broken.set(broken, ++this.#failures);

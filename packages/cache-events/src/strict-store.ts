@@ -48,15 +48,14 @@ export class StrictStore {
    */
   async look(key: string, namespace: string, tags: readonly string[]): Promise<Look> {
     const keys = this.#fenceKeys(key, namespace, tags);
-    const [raw, ...fences] = await this.#link.read([this.#entryKey(key, namespace), ...keys]);
-    const observed = this.#fences.observe(keys, fences);
-    const entry = await this.#decode(raw);
+    const { observed, found } = await this.#fences.read(keys, [this.#entryKey(key, namespace)]);
+    const entry = await this.#decode(found[0]);
     if (entry === undefined) return { hit: undefined, reason: "absent", observed };
     if (this.#host.settings.now() >= (entry.u ?? Infinity))
       return { hit: undefined, reason: "expired", observed };
     const rest = entry.f.map(([fence]) => fence).filter((fence) => !observed.has(fence));
-    const more = rest.length === 0 ? [] : await this.#link.read(rest);
-    const others = this.#fences.observe(rest, more);
+    const others: Observed =
+      rest.length === 0 ? new Map() : (await this.#fences.read(rest)).observed;
     const stands = entry.f.every(
       ([fence, value]) => (observed.get(fence) ?? others.get(fence)) === value,
     );
@@ -106,7 +105,7 @@ export class StrictStore {
   async lateFences(tags: readonly string[], begun: FenceValues): Promise<FenceValues | undefined> {
     const { any } = this.#fences;
     const keys = tags.map((tag) => this.#fences.tag(tag));
-    const late = await this.#fences.ensure(this.#fences.observe(keys, await this.#link.read(keys)));
+    const late = await this.#fences.ensure((await this.#fences.read(keys)).observed);
     const [now] = await this.#link.read([any]);
     return now === begun.get(any) ? late : undefined;
   }
