@@ -11,10 +11,10 @@ export interface Subject {
 export interface Measured {
   readonly name: string;
   readonly nanoseconds: number;
-  /** Speed against the first subject: the median over the rounds, the least, the most. */
+  /** Speed against the first subject: the median over the rounds, and what a tenth of them is below and above. */
   readonly ratio: number;
-  readonly least: number;
-  readonly most: number;
+  readonly low: number;
+  readonly high: number;
   readonly [about: string]: boolean | number | string;
 }
 
@@ -47,17 +47,21 @@ export async function compare(
   });
 }
 
-export function spread(ratios: readonly number[]): Pick<Measured, "ratio" | "least" | "most"> {
+export function spread(ratios: readonly number[]): Pick<Measured, "ratio" | "low" | "high"> {
   return {
     ratio: tidy(median(ratios)),
-    least: tidy(Math.min(...ratios)),
-    most: tidy(Math.max(...ratios)),
+    low: tidy(quantile(ratios, 0.1)),
+    high: tidy(quantile(ratios, 0.9)),
   };
 }
 
 export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b);
-  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN;
 }
 
 /** Three figures, or two decimals. */
