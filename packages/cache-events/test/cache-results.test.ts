@@ -332,9 +332,14 @@ test("a reader that cancels leaves alone, and the last one ends the read", async
   const { client, stock, counts } = await shop(v2);
   stock.update({
     callback: (_uri: URL, { mcpReq }: { mcpReq: { signal: AbortSignal } }) => {
-      mcpReq.signal.addEventListener("abort", () => ended.resolve());
       started.resolve();
-      return answer.promise;
+      const aborted = new Promise<never>((_resolve, reject) => {
+        mcpReq.signal.addEventListener("abort", () => {
+          ended.resolve();
+          reject(new Error("the run was ended"));
+        });
+      });
+      return Promise.race([answer.promise, aborted]);
     },
   });
   const readUntil = (signal: AbortSignal): Promise<unknown> =>
