@@ -10,7 +10,7 @@ import type { CacheResultsOptions } from "../src/mcp.ts";
 import { FaultyStore } from "./faulty-store.ts";
 import { countCalls, generations, info, modern, text, v1, v2 } from "./mcp-support.ts";
 import type { Client as AnyClient, Generation, Server } from "./mcp-support.ts";
-import { manualClock, settle } from "./support.ts";
+import { deferred, manualClock, settle } from "./support.ts";
 
 const all: CacheResultsOptions["results"] = {
   "tools/list": {},
@@ -324,6 +324,77 @@ test("a read that asks its client for input is made for each", async () => {
 function fail(): never {
   throw new Error("no");
 }
+
+test("a reader that cancels leaves alone, and the last one ends the read", async () => {
+  const ended = deferred<void>();
+  const started = deferred<void>();
+  let answer = deferred<object>();
+  const { client, stock, counts } = await shop(v2);
+  stock.update({
+    callback: (_uri: URL, { mcpReq }: { mcpReq: { signal: AbortSignal } }) => {
+      started.resolve();
+      const aborted = new Promise<never>((_resolve, reject) => {
+        mcpReq.signal.addEventListener("abort", () => {
+          ended.resolve();
+          reject(new Error("the run was ended"));
+        });
+      });
+      return Promise.race([answer.promise, aborted]);
+    },
+  });
+  const readUntil = (signal: AbortSignal): Promise<unknown> =>
+    client.readResource({ uri: "shop://stock" }, { cacheMode: "bypass", signal });
+  const [first, second] = [new AbortController(), new AbortController()];
+  const left = readUntil(first.signal);
+  await started.promise;
+  const staying = readUntil(second.signal);
+  await settle();
+  first.abort(new Error("enough"));
+  await expect(left).rejects.toThrow("enough");
+  const joined = read(client);
+  await settle();
+  second.abort(new Error("enough"));
+  await expect(staying).rejects.toThrow("enough");
+  answer.resolve(readAs("shared"));
+  expect(await joined).toBe("shared");
+  expect(counts["resources/read"]).toBe(1);
+  answer = deferred<object>();
+
+  stock.update({ title: "Stock" });
+  const alone = new AbortController();
+  const last = readUntil(alone.signal);
+  await vi.waitFor(() => expect(counts["resources/read"]).toBe(2));
+  alone.abort(new Error("enough"));
+  await expect(last).rejects.toThrow("enough");
+  await ended.promise;
+});
+
+test("server/discover says how long it is good when a policy does", async () => {
+  const handler = createMcpHandler(() => {
+    const server = modern.server({ capabilities: { tools: {} } });
+    const results = { "server/discover": { public: true, ttlMs: 5_000 } };
+    cacheResults(server, new EventCache(), { results, now: () => 0 });
+    return server as unknown as McpServer;
+  });
+  const answers: Response[] = [];
+  const client = new Client(info, { versionNegotiation: { mode: { pin: "2026-07-28" } } });
+  const transport = new StreamableHTTPClientTransport(new URL("http://localhost/mcp"), {
+    async fetch(input, init) {
+      const answer = await handler.fetch(new Request(input, init));
+      answers.push(answer.clone());
+      return answer;
+    },
+  });
+  await client.connect(transport);
+  const { result } = (await answers[0]!.json()) as { result: object };
+  expect(result).toMatchObject({
+    supportedVersions: ["2026-07-28"],
+    ttlMs: 5_000,
+    cacheScope: "public",
+  });
+  await client.close();
+  await handler.close();
+});
 
 test("a policy that cannot tell keeps nothing", async () => {
   for (const policy of [{ matches: fail }, { tags: fail }]) {
