@@ -91,7 +91,7 @@ export function compose(config: Config, logger: Logger): Composition {
     instructions,
     runtime,
     resources: new SwarmResources(store),
-    changes: new ResourceChanges(store, events, (error) => reportError(error, "resource change")),
+    changes: new ResourceChanges(events, (error) => reportError(error, "resource change")),
     guardResponse,
     guardTransport,
     reportError,
@@ -101,7 +101,7 @@ export function compose(config: Config, logger: Logger): Composition {
     stats: async () => stats(),
     notReady: async () => {
       try {
-        store.version();
+        await store.probe();
         return undefined;
       } catch (error) {
         return `the store does not answer: ${(error as Error).message}`;

@@ -102,6 +102,7 @@ describe("the line transport", () => {
       output: slow,
       maxLineBytes: 100,
     });
+    await guarded.start();
     let sent = false;
     const sending = guarded.send({ text: "x".repeat(50) }).then(() => (sent = true));
     await tick();

@@ -13,7 +13,7 @@ describe.each(eras)("long operations over the %s protocol", (era) => {
   let server: TestServer;
   let client: TestClient;
   beforeEach(async () => {
-    server = await startServer({ "guard-stream-max-memory-bytes": "262144" });
+    server = await startServer({ "guard-stream-max-memory-bytes": "524288" });
     client = await connectHttp(era, server.url);
     await client.call("create_agent", { name: "Ada" });
   });
@@ -49,7 +49,7 @@ describe.each(eras)("long operations over the %s protocol", (era) => {
     const refused = await client.call("export_tasks");
     expect(refused.isError).toBe(true);
     expect(refused.content[0]?.text).toMatch(
-      /^EXPORT_TOO_LARGE: .*larger than 65536 bytes\. Use delivery 'progress'/,
+      /^EXPORT_TOO_LARGE: .*larger than 131072 bytes\. Use delivery 'progress'/,
     );
   });
 

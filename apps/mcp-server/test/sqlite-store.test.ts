@@ -216,7 +216,7 @@ describe("the file", () => {
     db.exec("PRAGMA user_version = 99");
     db.close();
     expect(() => open()).toThrow(
-      /has schema version 99; this version of mcp-accel knows 1. Upgrade/,
+      /has schema version 99; this version of mcp-accel knows 1 to 2. Upgrade/,
     );
   });
 

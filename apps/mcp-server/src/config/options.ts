@@ -153,7 +153,7 @@ export const options = [
     path: "guard.streamMaxMemoryBytes",
     type: "integer",
     default: 8 * MiB,
-    min: 64 * 1024,
+    min: 512 * 1024,
     max: 4_000 * MiB,
     help: "Memory of one stream; a reader that falls further behind is cut off",
   },

@@ -29,6 +29,9 @@ export function batchFeature(config: Config, store: SwarmStore): Feature & BulkS
   };
 }
 
+/** Every tool has a bound of its own below this; a call given up while it writes would lose its outcome. */
+const CALL_TIMEOUT_MS = 600_000;
+
 type Call = (signal: AbortSignal) => Promise<object>;
 
 /** A processor of its own for every request: one caller's long calls do not hold up another's. */
@@ -39,7 +42,12 @@ async function runAll(
 ): Promise<readonly PromiseSettledResult<object>[]> {
   const processor = new BatchProcessor<Call, object>(
     (batch, { signal }) => Promise.allSettled(batch.map((call) => call(signal))),
-    { maxBatchSize: 1, maxConcurrentBatches: concurrency, adaptiveSizing: false },
+    {
+      maxBatchSize: 1,
+      maxConcurrentBatches: concurrency,
+      adaptiveSizing: false,
+      batchTimeoutMs: CALL_TIMEOUT_MS,
+    },
   );
   try {
     return await processor.processBatch(calls, undefined, options);

@@ -1,5 +1,4 @@
 import type { SwarmEvent, SwarmEvents } from "../swarm/events.ts";
-import type { SwarmStore } from "../swarm/store.ts";
 import { changedResources } from "./resources.ts";
 
 export interface ResourceChange {
@@ -8,14 +7,18 @@ export interface ResourceChange {
   readonly list: boolean;
 }
 
-/** Turns swarm events into changes of resources, for as long as somebody listens. */
+/**
+ * Turns swarm events into changes of resources, for as long as somebody listens. What happens within one turn of the event loop
+ * is told as one change, in which each resource is named once.
+ */
 export class ResourceChanges {
   readonly #listeners = new Set<(change: ResourceChange) => void>();
-  readonly #store: SwarmStore;
   readonly #onError: (error: unknown) => void;
+  #uris = new Set<string>();
+  #list = false;
+  #scheduled = false;
 
-  constructor(store: SwarmStore, events: SwarmEvents, onError: (error: unknown) => void) {
-    this.#store = store;
+  constructor(events: SwarmEvents, onError: (error: unknown) => void) {
     this.#onError = onError;
     events.subscribe((event) => this.#heard(event));
   }
@@ -28,12 +31,26 @@ export class ResourceChanges {
   /** Returns at once: telling subscribers must not delay the answer to the writer. */
   #heard(event: SwarmEvent): void {
     if (this.#listeners.size === 0) return;
-    this.#tell(event).catch(this.#onError);
+    const { uris, list } = changedResources(event);
+    if (uris.length === 0 && !list) return;
+    for (const uri of uris) this.#uris.add(uri);
+    this.#list ||= list;
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => this.#tell());
   }
 
-  async #tell(event: SwarmEvent): Promise<void> {
-    const change = await changedResources(event, this.#store);
-    if (change.uris.length === 0 && !change.list) return;
-    for (const listener of this.#listeners) listener(change);
+  #tell(): void {
+    const change: ResourceChange = { uris: [...this.#uris], list: this.#list };
+    this.#uris = new Set();
+    this.#list = false;
+    this.#scheduled = false;
+    for (const listener of this.#listeners) {
+      try {
+        listener(change);
+      } catch (error) {
+        this.#onError(error);
+      }
+    }
   }
 }

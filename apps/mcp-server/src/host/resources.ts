@@ -84,23 +84,18 @@ export class SwarmResources {
 }
 
 /** The resources that an event changes: those to send `resources/updated` for, and whether the list changed. */
-export async function changedResources(
-  event: SwarmEvent,
-  store: SwarmStore,
-): Promise<{ readonly uris: readonly string[]; readonly list: boolean }> {
+export function changedResources(event: SwarmEvent): {
+  readonly uris: readonly string[];
+  readonly list: boolean;
+} {
   switch (event.type) {
     case "agentCreated":
-    case "agentRetired": {
-      const { swarmId } = await store.getAgent(event.agentId);
-      return { uris: [`agent://${event.agentId}`, ...swarmUri(swarmId)], list: false };
-    }
+    case "agentRetired":
+      return { uris: [`agent://${event.agentId}`, ...swarmUri(event.swarmId)], list: false };
     case "taskAssigned":
-    case "taskCompleted": {
-      const { swarmId } = await store.getTask(event.taskId);
-      return { uris: swarmUri(swarmId), list: false };
-    }
+    case "taskCompleted":
     case "swarmScaled":
-      return { uris: [`swarm://${event.swarmId}`], list: false };
+      return { uris: swarmUri(event.swarmId), list: false };
     default:
       return { uris: [], list: event.type === "swarmCreated" };
   }

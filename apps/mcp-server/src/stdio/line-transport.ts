@@ -1,4 +1,3 @@
-import { once } from "node:events";
 import type { Readable, Writable } from "node:stream";
 import { type JsonError, parseJson } from "../json/parse-json.ts";
 import { idOf, invalidity, type JsonRpcMessage } from "./json-rpc-message.ts";
@@ -36,7 +35,8 @@ export class LineTransport {
   #skipping = false;
   readonly #unanswered = new Set<unknown>();
   #taking = false;
-  #drained: Promise<unknown> | undefined;
+  /** Shared by all who wait for the output. */
+  #drained: PromiseWithResolvers<void> | undefined;
   #ended = false;
   #closed = false;
   #finishing: NodeJS.Timeout | undefined;
@@ -51,7 +51,7 @@ export class LineTransport {
     input.once("end", this.#end);
     input.once("close", this.#end);
     output.on("error", this.#fail);
-    output.on("drain", this.#take);
+    output.on("drain", this.#flow);
   }
 
   /** Resolves when the reader keeps up: after the line was taken, or after the buffered ones were. */
@@ -60,7 +60,7 @@ export class LineTransport {
     if (this.#closed || !output.writable) throw new Error("The connection is closed");
     const flowing = output.write(`${JSON.stringify(message)}\n`);
     if (!("method" in message) && "id" in message) this.#answered(message.id);
-    if (!flowing) await this.#drain();
+    if (!flowing) await (this.#drained ??= Promise.withResolvers()).promise;
   }
 
   /** Takes no more messages; closes when those under way are answered, or after `limitMs`. */
@@ -82,7 +82,8 @@ export class LineTransport {
     const { input, output } = this.#options;
     input.off("data", this.#read);
     input.pause();
-    output.off("drain", this.#take);
+    output.off("drain", this.#flow);
+    this.#drained?.resolve();
     output.off("error", this.#fail);
     output.on("error", () => {});
     this.onclose?.();
@@ -90,6 +91,12 @@ export class LineTransport {
 
   readonly #read = (chunk: Buffer): void => {
     this.#unread = this.#unread.length === 0 ? chunk : Buffer.concat([this.#unread, chunk]);
+    this.#take();
+  };
+
+  readonly #flow = (): void => {
+    this.#drained?.resolve();
+    this.#drained = undefined;
     this.#take();
   };
 
@@ -196,17 +203,6 @@ export class LineTransport {
   #closeWhenAnswered(): void {
     if (!this.#ended || this.#unread.length > 0 || this.#length > 0) return;
     if (this.#unanswered.size === 0) void this.close();
-  }
-
-  /** One wait for all who wait for the same drain. */
-  #drain(): Promise<unknown> {
-    const { output } = this.#options;
-    this.#drained ??= Promise.race([once(output, "drain"), once(output, "close")])
-      .catch(() => {})
-      .finally(() => {
-        this.#drained = undefined;
-      });
-    return this.#drained;
   }
 }
 

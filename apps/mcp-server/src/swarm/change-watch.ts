@@ -18,9 +18,9 @@ export class ChangeWatch implements Disposable {
   constructor(store: SwarmStore, events: SwarmEvents, deadline: AbortSignal) {
     this.#deadline = deadline;
     this.#subscription = events.subscribe(this.#wake);
-    let version = store.version();
+    let version = versionOf(store);
     this.#poll = setInterval(() => {
-      const now = store.version();
+      const now = versionOf(store);
       if (now !== version) this.#wake();
       version = now;
     }, POLL_MS);
@@ -39,5 +39,14 @@ export class ChangeWatch implements Disposable {
     clearInterval(this.#poll);
     this.#subscription[Symbol.dispose]();
     this.#deadline.removeEventListener("abort", this.#wake);
+  }
+}
+
+/** A version that cannot be read is a change: whoever then reads the state hears why. */
+function versionOf(store: SwarmStore): number {
+  try {
+    return store.version();
+  } catch {
+    return Number.NaN;
   }
 }

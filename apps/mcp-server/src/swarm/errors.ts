@@ -5,6 +5,31 @@ export class SwarmError extends McpAccelError {
   override readonly name = "SwarmError";
 }
 
+/** After this long a write that was refused because of another process's lock is worth another try. */
+export const RETRY_AFTER_MS = 1_000;
+
+/** Another process held the database for longer than anyone waits; nothing was written. */
+export class StoreBusyError extends McpAccelError {
+  override readonly name = "StoreBusyError";
+  readonly retryAfterMs: number = RETRY_AFTER_MS;
+}
+
+export function storeBusy(cause?: unknown): StoreBusyError {
+  return new StoreBusyError(
+    "STORE_BUSY",
+    `Another process holds the database; nothing was done. Try again in about ${RETRY_AFTER_MS} ms.`,
+    cause === undefined ? undefined : { cause },
+  );
+}
+
+/** The server is stopping; nothing was written. */
+export function storeClosed(): McpAccelError {
+  return new McpAccelError(
+    "STORE_CLOSED",
+    "The server is stopping; nothing was done. Try again when it runs.",
+  );
+}
+
 export function agentNotFound(id: string): SwarmError {
   return new SwarmError("AGENT_NOT_FOUND", `No agent "${id}". list_agents shows those that exist.`);
 }

@@ -1,12 +1,22 @@
 /** Every change of the swarm's state, told after the change is durable and before the caller hears of it. */
 export type SwarmEvent =
-  | { readonly type: "agentCreated"; readonly agentId: string }
-  | { readonly type: "agentRetired"; readonly agentId: string }
-  | { readonly type: "taskAssigned"; readonly taskId: string; readonly agentId: string }
-  | { readonly type: "taskCompleted"; readonly taskId: string }
+  | (AgentEvent & { readonly type: "agentCreated" })
+  | (AgentEvent & { readonly type: "agentRetired" })
+  | (TaskEvent & { readonly type: "taskAssigned"; readonly agentId: string })
+  | (TaskEvent & { readonly type: "taskCompleted" })
   | { readonly type: "swarmCreated"; readonly swarmId: string }
   | { readonly type: "swarmScaled"; readonly swarmId: string }
   | { readonly type: "toolStateChanged"; readonly toolName: string };
+
+interface AgentEvent {
+  readonly agentId: string;
+  /** The swarm whose status the change shows in. */
+  readonly swarmId: string | null;
+}
+interface TaskEvent {
+  readonly taskId: string;
+  readonly swarmId: string | null;
+}
 
 export type SwarmEventSink = (event: SwarmEvent) => void | Promise<void>;
 

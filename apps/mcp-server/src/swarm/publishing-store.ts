@@ -1,5 +1,5 @@
 import type { SwarmEvent, SwarmEvents } from "./events.ts";
-import type { AgentFilter, SwarmScaling, SwarmStore, TaskFilter } from "./store.ts";
+import type { AgentFilter, SwarmMade, SwarmScaling, SwarmStore, TaskFilter } from "./store.ts";
 import type {
   Agent,
   AgentWorkload,
@@ -46,12 +46,12 @@ export class PublishingStore implements SwarmStore {
 
   async completeTask(id: string, outcome: "done" | "failed", result?: string): Promise<Task> {
     const task = await this.#store.completeTask(id, outcome, result);
-    await this.#events.publish({ type: "taskCompleted", taskId: id });
+    await this.#events.publish({ type: "taskCompleted", taskId: id, swarmId: task.swarmId });
     return task;
   }
 
-  async createSwarm(input: NewSwarm): Promise<{ swarm: Swarm; agents: readonly Agent[] }> {
-    const made = await this.#store.createSwarm(input);
+  async createSwarm(input: NewSwarm, review?: (made: SwarmMade) => void): Promise<SwarmMade> {
+    const made = await this.#store.createSwarm(input, review);
     await this.#events.publish(
       { type: "swarmCreated", swarmId: made.swarm.id },
       ...made.agents.map(created),
@@ -59,8 +59,12 @@ export class PublishingStore implements SwarmStore {
     return made;
   }
 
-  async scaleSwarm(id: string, size: number): Promise<SwarmScaling> {
-    const scaling = await this.#store.scaleSwarm(id, size);
+  async scaleSwarm(
+    id: string,
+    size: number,
+    review?: (scaling: SwarmScaling) => void,
+  ): Promise<SwarmScaling> {
+    const scaling = await this.#store.scaleSwarm(id, size, review);
     await this.#events.publish(
       { type: "swarmScaled", swarmId: id },
       ...scaling.created.map(created),
@@ -107,23 +111,27 @@ export class PublishingStore implements SwarmStore {
     return this.#store.version();
   }
 
+  probe(): Promise<void> {
+    return this.#store.probe();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#store[Symbol.asyncDispose]();
   }
 }
 
-function created({ id: agentId }: Agent): SwarmEvent {
-  return { type: "agentCreated", agentId };
+function created({ id: agentId, swarmId }: Agent): SwarmEvent {
+  return { type: "agentCreated", agentId, swarmId };
 }
 
-function retired({ id: agentId }: Agent): SwarmEvent {
-  return { type: "agentRetired", agentId };
+function retired({ id: agentId, swarmId }: Agent): SwarmEvent {
+  return { type: "agentRetired", agentId, swarmId };
 }
 
 function isTask(outcome: Task | Error): outcome is Task {
   return !(outcome instanceof Error);
 }
 
-function assigned({ id: taskId, agentId }: Task): SwarmEvent {
-  return { type: "taskAssigned", taskId, agentId };
+function assigned({ id: taskId, agentId, swarmId }: Task): SwarmEvent {
+  return { type: "taskAssigned", taskId, agentId, swarmId };
 }

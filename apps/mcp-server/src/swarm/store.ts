@@ -15,7 +15,8 @@ import type {
 
 /**
  * Where the swarm's state lives. A write that resolved is durable.
- * Methods reject with `SwarmError` when the state does not allow the request.
+ * Methods reject with `SwarmError` when the state does not allow the request, and with `StoreBusyError` when another process
+ * holds the database for longer than they wait.
  */
 export interface SwarmStore extends AsyncDisposable {
   createAgent(agent: NewAgent): Promise<Agent>;
@@ -34,16 +35,21 @@ export interface SwarmStore extends AsyncDisposable {
   /** Every matching task in order of creation, read page by page so that other work goes on in between. */
   exportTasks(filter: TaskFilter): AsyncIterable<Task>;
 
-  createSwarm(
-    swarm: NewSwarm,
-  ): Promise<{ readonly swarm: Swarm; readonly agents: readonly Agent[] }>;
-  /** Creates agents up to `size`, or retires the youngest without open tasks down to it. */
-  scaleSwarm(id: string, size: number): Promise<SwarmScaling>;
+  /** `review` sees the result before anything is durable; what it throws undoes all of it. */
+  createSwarm(swarm: NewSwarm, review?: (made: SwarmMade) => void): Promise<SwarmMade>;
+  /** Creates agents up to `size`, or retires the youngest without open tasks down to it. `review` as in `createSwarm`. */
+  scaleSwarm(
+    id: string,
+    size: number,
+    review?: (scaling: SwarmScaling) => void,
+  ): Promise<SwarmScaling>;
   swarmStatus(id: string): Promise<SwarmStatus>;
   listSwarms(page: PageRequest): Promise<Page<Swarm>>;
 
   /** Changes whenever another process changed the state; cheap enough to ask before every cached read. */
   version(): number;
+  /** Rejects when a table is missing or its ends cannot be read; cheap enough to ask for readiness. */
+  probe(): Promise<void>;
 }
 
 export interface AgentFilter {
@@ -54,6 +60,10 @@ export interface TaskFilter {
   readonly status?: TaskStatus | undefined;
   readonly agentId?: string | undefined;
   readonly swarmId?: string | undefined;
+}
+export interface SwarmMade {
+  readonly swarm: Swarm;
+  readonly agents: readonly Agent[];
 }
 export interface SwarmScaling {
   readonly swarm: Swarm;

@@ -1,15 +1,20 @@
 import { z } from "zod";
 import { McpAccelError } from "../errors.ts";
-import { publicError, type PublicError } from "./public-error.ts";
+import { BatchRoom, fitOutcomes, type CallOutcome } from "./batch-room.ts";
+import { publicErrorShape } from "./public-error.ts";
 import type { Services } from "./services.ts";
-import { defineTool, destructive, tellProgress, type Tool } from "./tool.ts";
+import { defineTool, destructive, tellProgress, type Tool, type ToolContext } from "./tool.ts";
 
 const MAX_CALLS = 100;
-/** An outcome whose result is left out takes less than this. */
-const BYTES_LEFT_OUT = 200;
 const NAME = "batch_call";
 
-export function batchCallTool({ bulk, callTool, maxResultBytes }: Services): Tool {
+/** `tools` are those that it may call. */
+export function batchCallTool(
+  { bulk, callTool, maxResultBytes }: Services,
+  tools: readonly Tool[],
+): Tool {
+  const byName = new Map(tools.map((tool) => [tool.name, tool]));
+  const heedsRoom = (name: string): boolean => byName.get(name)?.heedsRoom === true;
   return defineTool({
     name: NAME,
     title: "Call many tools",
@@ -32,55 +37,46 @@ export function batchCallTool({ bulk, callTool, maxResultBytes }: Services): Too
         z.object({
           ok: z.boolean(),
           result: z.record(z.string(), z.unknown()).optional(),
-          error: z.object({ code: z.string(), message: z.string() }).optional(),
+          error: publicErrorShape.optional(),
         }),
       ),
     }),
     annotations: destructive,
     tier: "slow",
     run: async ({ calls }, context) => {
-      const outcomes = await bulk.runAll(
-        calls.map(({ name, arguments: args }) => async (signal) => {
-          if (name === NAME) throw nestedBatch();
-          const quiet = { ...context, signal, wantsProgress: false, progress: async () => {} };
-          return callTool(name, args, quiet);
-        }),
+      const sharing = calls.filter(({ name }) => heedsRoom(name)).length;
+      const room = new BatchRoom(maxResultBytes, calls.length, sharing);
+      const run = async (name: string, args: unknown, quiet: ToolContext): Promise<object> => {
+        if (name === NAME) throw nestedBatch();
+        if (!heedsRoom(name)) return callTool(name, args, quiet);
+        return room.within((share) => callTool(name, args, { ...quiet, maxResultBytes: share }));
+      };
+      const settled = await bulk.runAll(
+        calls.map(
+          ({ name, arguments: args }) =>
+            (signal) =>
+              run(name, args, {
+                ...context,
+                signal,
+                wantsProgress: false,
+                progress: async () => {},
+              }),
+        ),
         {
           signal: context.signal,
           onProgress: tellProgress(context),
         },
       );
-      const results = fit(outcomes.map(toOutcome), maxResultBytes);
+      const outcomes = settled.map((outcome, index): CallOutcome => ({
+        outcome,
+        tool: byName.get(calls[index]?.name ?? ""),
+      }));
+      const results = fitOutcomes(outcomes, maxResultBytes);
       const succeeded = results.filter(({ ok }) => ok).length;
       return { succeeded, failed: results.length - succeeded, results };
     },
   });
 }
-
-type Outcome = { ok: boolean; result?: Record<string, unknown>; error?: PublicError };
-
-function toOutcome(outcome: PromiseSettledResult<object>): Outcome {
-  if (outcome.status === "rejected") return { ok: false, error: publicError(outcome.reason) };
-  const result = outcome.value as Record<string, unknown>;
-  return { ok: result["isError"] !== true, result };
-}
-
-/** Keeps the outcome of every call; a result for which there is no more room is left out, and said to be. */
-function fit(outcomes: readonly Outcome[], maxBytes: number): Outcome[] {
-  let room = maxBytes - outcomes.length * BYTES_LEFT_OUT;
-  return outcomes.map((outcome) => {
-    const bytes = Buffer.byteLength(JSON.stringify(outcome));
-    if (bytes > room) return { ok: outcome.ok, error: resultLeftOut };
-    room -= bytes;
-    return outcome;
-  });
-}
-
-const resultLeftOut: PublicError = {
-  code: "RESULT_TOO_LARGE",
-  message:
-    "The call was run, but its result does not fit into this answer. Ask for less in one request.",
-};
 
 /** A batch inside a batch would multiply what one request may cause. */
 function nestedBatch(): McpAccelError {

@@ -11,14 +11,12 @@ import type { Tool } from "./tool.ts";
 
 /** Every tool of the reference server. */
 export function catalogue(services: Services): readonly Tool[] {
-  return [
-    ...agentTools(services),
-    ...taskTools(services),
-    ...bulkTools(services),
-    batchCallTool(services),
+  const first = [...agentTools(services), ...taskTools(services), ...bulkTools(services)];
+  const last = [
     ...exportTools(services),
     ...swarmTools(services),
     ...fetchTools(services),
     ...operationsTools(services),
   ];
+  return [...first, batchCallTool(services, [...first, ...last]), ...last];
 }

@@ -1,13 +1,15 @@
 import { z } from "zod";
 import { McpAccelError } from "../errors.ts";
 import type { Task } from "../swarm/types.ts";
+import { jsonBytes } from "./result-room.ts";
 import { id, taskStatus } from "./schemas.ts";
 import type { Services } from "./services.ts";
 import { defineTool, readOnly, type Tool } from "./tool.ts";
 
-const TASKS_PER_CHUNK = 100;
+/** Lines are gathered up to this; escaped once more, as the text of a message, JSON takes at most twice its size. */
+const CHUNK_BYTES = 64 * 1024;
 
-export function exportTools({ store, exports }: Services): readonly Tool[] {
+export function exportTools({ store, exports, maxResultBytes }: Services): readonly Tool[] {
   return [
     defineTool({
       name: "export_tasks",
@@ -32,7 +34,8 @@ export function exportTools({ store, exports }: Services): readonly Tool[] {
       annotations: readOnly,
       tier: "slow",
       run: async ({ delivery, ...filter }, context) => {
-        const counted = new CountedLines(store.exportTasks(filter));
+        // A message may have half of a stream's memory, as it waits for the one before it.
+        const counted = new CountedLines(store.exportTasks(filter), 2 * maxResultBytes);
         if (delivery === "result") {
           const data = await exports.collect(counted.chunks(), context.signal);
           return { ...counted.totals, data };
@@ -51,33 +54,62 @@ export function exportTools({ store, exports }: Services): readonly Tool[] {
   ];
 }
 
-/** Encodes tasks as lines, a hundred to a chunk, and counts what it made. */
+/** Encodes tasks as lines, gathers them to chunks of bounded size, and counts what it made. */
 class CountedLines {
   readonly totals = { rows: 0, bytes: 0, chunks: 0 };
   readonly #tasks: AsyncIterable<Task>;
+  readonly #maxMessageBytes: number;
 
-  constructor(tasks: AsyncIterable<Task>) {
+  constructor(tasks: AsyncIterable<Task>, maxMessageBytes: number) {
     this.#tasks = tasks;
+    this.#maxMessageBytes = maxMessageBytes;
   }
 
   async *chunks(): AsyncIterable<Uint8Array> {
-    let lines: string[] = [];
+    let lines: Uint8Array[] = [];
+    let bytes = 0;
     for await (const task of this.#tasks) {
-      lines.push(JSON.stringify(task));
-      if (lines.length < TASKS_PER_CHUNK) continue;
-      yield this.#encode(lines);
-      lines = [];
+      const line = this.#line(task);
+      if (lines.length > 0 && bytes + line.byteLength > CHUNK_BYTES) {
+        yield this.#count(lines, bytes);
+        lines = [];
+        bytes = 0;
+      }
+      lines.push(line);
+      bytes += line.byteLength;
     }
-    if (lines.length > 0) yield this.#encode(lines);
+    if (lines.length > 0) yield this.#count(lines, bytes);
   }
 
-  #encode(lines: readonly string[]): Uint8Array {
-    const chunk = new TextEncoder().encode(`${lines.join("\n")}\n`);
+  #line(task: Task): Uint8Array {
+    const json = JSON.stringify(task);
+    const line = new TextEncoder().encode(`${json}\n`);
+    if (2 * line.byteLength <= this.#maxMessageBytes) return line;
+    const messageBytes = jsonBytes(json);
+    if (messageBytes > this.#maxMessageBytes)
+      throw taskTooLarge(task.id, messageBytes, this.#maxMessageBytes);
+    return line;
+  }
+
+  #count(lines: readonly Uint8Array[], bytes: number): Uint8Array {
     this.totals.rows += lines.length;
-    this.totals.bytes += chunk.byteLength;
+    this.totals.bytes += bytes;
     this.totals.chunks += 1;
+    const chunk = new Uint8Array(bytes);
+    let offset = 0;
+    for (const line of lines) {
+      chunk.set(line, offset);
+      offset += line.byteLength;
+    }
     return chunk;
   }
+}
+
+function taskTooLarge(taskId: string, bytes: number, maxBytes: number): McpAccelError {
+  return new McpAccelError(
+    "TASK_TOO_LARGE",
+    `Task "${taskId}" takes ${bytes} bytes in a message and may take ${maxBytes}. Raise guard.streamMaxMemoryBytes, or leave the task out by a filter.`,
+  );
 }
 
 function progressTokenMissing(): McpAccelError {

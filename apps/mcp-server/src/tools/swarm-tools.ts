@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { ChangeWatch } from "../swarm/change-watch.ts";
 import { agent, id, longText, shortText, swarm } from "./schemas.ts";
+import { mustFit } from "./result-room.ts";
 import type { Services } from "./services.ts";
 import { additive, defineTool, destructive, readOnly, type Tool } from "./tool.ts";
 
@@ -11,7 +12,7 @@ const statusOutput = z.object({
   tasks: z.object({ assigned: z.number(), done: z.number(), failed: z.number() }),
 });
 
-export function swarmTools({ store, events }: Services): readonly Tool[] {
+export function swarmTools({ store, events, maxResultBytes }: Services): readonly Tool[] {
   return [
     defineTool({
       name: "create_swarm",
@@ -25,9 +26,14 @@ export function swarmTools({ store, events }: Services): readonly Tool[] {
       output: z.object({ swarm, agents: z.array(agent) }),
       annotations: additive,
       tier: "standard",
-      run: async (input) => {
-        const created = await store.createSwarm(input);
-        return { swarm: created.swarm, agents: [...created.agents] };
+      heedsRoom: true,
+      run: async (input, context) => {
+        const maxBytes = context.maxResultBytes ?? maxResultBytes;
+        const advice = "Create it with fewer agents, and add the others with scale_swarm";
+        const made = await store.createSwarm(input, (result) =>
+          mustFit(result, { tool: "create_swarm", maxBytes, advice }),
+        );
+        return { swarm: made.swarm, agents: [...made.agents] };
       },
     }),
     defineTool({
@@ -44,8 +50,13 @@ export function swarmTools({ store, events }: Services): readonly Tool[] {
       }),
       annotations: destructive,
       tier: "standard",
-      run: async ({ swarmId, size: target }) => {
-        const scaling = await store.scaleSwarm(swarmId, target);
+      heedsRoom: true,
+      run: async ({ swarmId, size: target }, context) => {
+        const maxBytes = context.maxResultBytes ?? maxResultBytes;
+        const advice = "Scale in several steps";
+        const scaling = await store.scaleSwarm(swarmId, target, (result) =>
+          mustFit(result, { tool: "scale_swarm", maxBytes, advice }),
+        );
         return { ...scaling, created: [...scaling.created], retired: [...scaling.retired] };
       },
     }),

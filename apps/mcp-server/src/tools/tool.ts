@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import { refuseBrokenText } from "./broken-text.ts";
 
 /** What a tool may do while it runs, whatever the transport and the protocol revision. */
 export interface ToolContext {
@@ -9,6 +10,8 @@ export interface ToolContext {
   readonly protocolVersion: string | undefined;
   /** True when the caller asked for progress notifications. */
   readonly wantsProgress: boolean;
+  /** Size that the result may have as JSON when it is less than what the server allows; see {@link Tool.heedsRoom}. */
+  readonly maxResultBytes?: number;
   /** Resolves once the notification was handed to the transport; does nothing when no progress was asked for. */
   readonly progress: (update: ProgressUpdate) => Promise<void>;
 }
@@ -39,6 +42,8 @@ export interface Tool {
   readonly tier: ToolTier;
   /** Tags under which a result may be cached; absent when it must not be. */
   readonly cacheTags?: (args: unknown) => readonly string[];
+  /** The tool changes many things at once, and changes nothing when its result would not fit into `maxResultBytes`. */
+  readonly heedsRoom?: boolean;
   readonly run: (args: unknown, context: ToolContext) => Promise<object>;
 }
 
@@ -53,9 +58,12 @@ interface ToolSpec<I extends z.ZodType, O extends z.ZodType> extends Omit<
   readonly run: (args: z.output<I>, context: ToolContext) => Promise<z.input<O> & object>;
 }
 
-/** Checks a tool's functions against its schemas, then forgets the types so that tools fit in one list. */
+/**
+ * Checks a tool's functions against its schemas, then forgets the types so that tools fit in one list. No tool takes text that
+ * is not well-formed: the store could not keep it as it is.
+ */
 export function defineTool<I extends z.ZodType, O extends z.ZodType>(spec: ToolSpec<I, O>): Tool {
-  return spec as unknown as Tool;
+  return { ...spec, input: spec.input.superRefine(refuseBrokenText) } as unknown as Tool;
 }
 
 export const readOnly: ToolAnnotations = {

@@ -59,8 +59,8 @@ export class AgentTable {
   leastLoaded(swarmId: string | undefined): string | undefined {
     const inSwarm = swarmId === undefined ? "" : "AND swarm_id = ?";
     const row = this.#sql.get(
-      `SELECT id FROM agents AS a WHERE status = 'active' ${inSwarm}
-       ORDER BY (SELECT count(*) FROM tasks WHERE agent_id = a.id AND status = 'assigned'), seq LIMIT 1`,
+      `SELECT id FROM agents WHERE status = 'active' ${inSwarm}
+       ORDER BY open_tasks, seq LIMIT 1`,
       ...(swarmId === undefined ? [] : [swarmId]),
     );
     return row?.["id"] as string | undefined;
@@ -76,8 +76,7 @@ export class AgentTable {
   idle(swarmId: string): Agent[] {
     return this.#sql
       .all(
-        `SELECT * FROM agents AS a WHERE swarm_id = ? AND status = 'active'
-         AND NOT EXISTS (SELECT 1 FROM tasks WHERE agent_id = a.id AND status = 'assigned')
+        `SELECT * FROM agents WHERE swarm_id = ? AND status = 'active' AND open_tasks = 0
          ORDER BY seq DESC`,
         swarmId,
       )

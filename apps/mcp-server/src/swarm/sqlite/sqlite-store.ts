@@ -1,6 +1,6 @@
 import type { DatabaseSync } from "node:sqlite";
 import { SwarmError, agentNotInSwarm, agentRetired, noAgentAvailable } from "../errors.ts";
-import type { AgentFilter, SwarmScaling, SwarmStore, TaskFilter } from "../store.ts";
+import type { AgentFilter, SwarmMade, SwarmScaling, SwarmStore, TaskFilter } from "../store.ts";
 import type {
   Agent,
   AgentWorkload,
@@ -14,12 +14,21 @@ import type {
   Task,
 } from "../types.ts";
 import { AgentTable } from "./agents.ts";
+import { readWhenFree, systemClock, type Clock } from "./lock-wait.ts";
 import { openDatabase } from "./open.ts";
+import { probe } from "./probe.ts";
 import { Statements } from "./statements.ts";
 import { SwarmTable } from "./swarms.ts";
 import { TaskTable } from "./tasks.ts";
+import { WriteQueue } from "./write-queue.ts";
 
 const EXPORT_PAGE = 500;
+
+interface SqliteStoreOptions {
+  readonly now?: () => Date;
+  /** For the waiting, not for what is stored. */
+  readonly clock?: Clock;
+}
 
 /** The swarm's state in one SQLite file, which several processes may share. */
 export class SqliteSwarmStore implements SwarmStore {
@@ -29,11 +38,18 @@ export class SqliteSwarmStore implements SwarmStore {
   readonly #tasks: TaskTable;
   readonly #swarms: SwarmTable;
   readonly #now: () => Date;
+  readonly #clock: Clock;
+  readonly #writes: WriteQueue;
 
   /** @throws StoreOpenError see {@link openDatabase} */
-  constructor(file: string, { now = () => new Date() }: { readonly now?: () => Date } = {}) {
+  constructor(
+    file: string,
+    { now = () => new Date(), clock = systemClock }: SqliteStoreOptions = {},
+  ) {
     this.#db = openDatabase(file);
     this.#sql = new Statements(this.#db);
+    this.#clock = clock;
+    this.#writes = new WriteQueue((work) => this.#sql.transaction(work), clock);
     this.#agents = new AgentTable(this.#sql);
     this.#tasks = new TaskTable(this.#sql);
     this.#swarms = new SwarmTable(this.#sql);
@@ -41,22 +57,22 @@ export class SqliteSwarmStore implements SwarmStore {
   }
 
   async createAgent(agent: NewAgent): Promise<Agent> {
-    return this.#sql.transaction(() => {
+    return this.#writes.run(() => {
       if (agent.swarmId !== undefined) this.#swarms.get(agent.swarmId);
       return this.#agents.insert(agent, this.#time());
     });
   }
 
   async getAgent(id: string): Promise<Agent> {
-    return this.#agents.get(id);
+    return this.#read(() => this.#agents.get(id));
   }
 
   async listAgents(filter: AgentFilter, page: PageRequest): Promise<Page<Agent>> {
-    return this.#agents.list(filter, page);
+    return this.#read(() => this.#agents.list(filter, page));
   }
 
   async retireAgent(id: string): Promise<Agent> {
-    return this.#sql.transaction(() => this.#agents.retire(id, this.#time()));
+    return this.#writes.run(() => this.#agents.retire(id, this.#time()));
   }
 
   async agentWorkload({
@@ -64,44 +80,52 @@ export class SqliteSwarmStore implements SwarmStore {
   }: {
     swarmId?: string | undefined;
   }): Promise<readonly AgentWorkload[]> {
-    if (swarmId !== undefined) this.#swarms.get(swarmId);
-    return this.#agents.workload(swarmId);
+    return this.#read(() => {
+      if (swarmId !== undefined) this.#swarms.get(swarmId);
+      return this.#agents.workload(swarmId);
+    });
   }
 
   async assignTasks(tasks: readonly NewTask[]): Promise<readonly (Task | Error)[]> {
-    return this.#sql.transaction(() => tasks.map((task) => this.#tryAssign(task)));
+    return this.#writes.run(() => tasks.map((task) => this.#tryAssign(task)));
   }
 
   async getTask(id: string): Promise<Task> {
-    return this.#tasks.get(id);
+    return this.#read(() => this.#tasks.get(id));
   }
 
   async listTasks(filter: TaskFilter, page: PageRequest): Promise<Page<Task>> {
-    return this.#tasks.list(filter, page);
+    return this.#read(() => this.#tasks.list(filter, page));
   }
 
   async completeTask(id: string, outcome: "done" | "failed", result?: string): Promise<Task> {
-    return this.#sql.transaction(() => this.#tasks.complete(id, outcome, result, this.#time()));
+    return this.#writes.run(() => this.#tasks.complete(id, outcome, result, this.#time()));
   }
 
   async *exportTasks(filter: TaskFilter): AsyncIterable<Task> {
     let cursor: string | null = "0";
     while (cursor !== null) {
-      const page: Page<Task> = this.#tasks.list(filter, { limit: EXPORT_PAGE, cursor });
+      const page: Page<Task> = await this.listTasks(filter, { limit: EXPORT_PAGE, cursor });
       yield* page.items;
       cursor = page.nextCursor;
     }
   }
 
-  async createSwarm(input: NewSwarm): Promise<{ swarm: Swarm; agents: readonly Agent[] }> {
-    return this.#sql.transaction(() => {
+  async createSwarm(input: NewSwarm, review?: (made: SwarmMade) => void): Promise<SwarmMade> {
+    return this.#writes.run(() => {
       const swarm = this.#swarms.insert(input, this.#time());
-      return { swarm, agents: this.#addAgents(swarm, 1, input.size) };
+      const made = { swarm, agents: this.#addAgents(swarm, 1, input.size) };
+      review?.(made);
+      return made;
     });
   }
 
-  async scaleSwarm(id: string, size: number): Promise<SwarmScaling> {
-    return this.#sql.transaction(() => {
+  async scaleSwarm(
+    id: string,
+    size: number,
+    review?: (scaling: SwarmScaling) => void,
+  ): Promise<SwarmScaling> {
+    return this.#writes.run(() => {
       this.#swarms.get(id);
       const swarm = this.#swarms.resize(id, size);
       const active = this.#agents.active(id).length;
@@ -111,20 +135,23 @@ export class SqliteSwarmStore implements SwarmStore {
         .idle(id)
         .slice(0, Math.max(0, active - size))
         .map((agent) => this.#agents.retire(agent.id, this.#time()));
-      return { swarm, created, retired, busy: Math.max(0, active - size - retired.length) };
+      const busy = Math.max(0, active - size - retired.length);
+      const scaling = { swarm, created, retired, busy };
+      review?.(scaling);
+      return scaling;
     });
   }
 
   async swarmStatus(id: string): Promise<SwarmStatus> {
-    return {
+    return this.#read(() => ({
       swarm: this.#swarms.get(id),
       agents: this.#agents.countByStatus(id),
       tasks: this.#tasks.countByStatus(id),
-    };
+    }));
   }
 
   async listSwarms(page: PageRequest): Promise<Page<Swarm>> {
-    return this.#swarms.list(page);
+    return this.#read(() => this.#swarms.list(page));
   }
 
   /** SQLite's own counter: https://www.sqlite.org/pragma.html#pragma_data_version */
@@ -132,8 +159,17 @@ export class SqliteSwarmStore implements SwarmStore {
     return this.#sql.get("PRAGMA data_version")?.["data_version"] as number;
   }
 
+  async probe(): Promise<void> {
+    await this.#read(() => probe(this.#sql));
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#writes.close();
     if (this.#db.isOpen) this.#db.close();
+  }
+
+  #read<T>(read: () => T): Promise<T> {
+    return readWhenFree(read, this.#clock);
   }
 
   #tryAssign(task: NewTask): Task | Error {
