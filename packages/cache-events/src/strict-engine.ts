@@ -219,10 +219,16 @@ export class StrictEngine implements Engine {
     const flight = space.flights.get(key);
     if (flight instanceof StrictFlight && flight.matches(fences, this.#fences.any)) {
       this.#host.countCoalesced(space);
-      const value = await flight.wait(signal);
       const { any } = this.#fences;
-      if (flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any)) return value;
       // A tag that came out of the compute may have moved before this read began, also while the result was being stored.
+      const isCurrent = (): boolean =>
+        flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any);
+      try {
+        const value = await flight.wait(signal);
+        if (isCurrent()) return value;
+      } catch (error) {
+        if (signal?.aborted === true || isCurrent()) throw error;
+      }
       const again = await this.#look(key, namespace, tags);
       if (again?.hit !== undefined) return again.hit.value;
       const anew = again && (await this.#ensure(again));

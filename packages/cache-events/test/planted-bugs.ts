@@ -30,24 +30,22 @@ const memory: readonly Omit<PlantedBug, "cache">[] = [
   {
     name: "an invalidation of a tag that nothing refers to is forgotten",
     file: "fence.ts",
-    edits: [
-      ["if (fence === undefined) this.#forget(tag, seq);", "if (fence === undefined) continue;"],
-    ],
+    edits: [["        this.#forget(tag, seq);\n", ""]],
   },
   {
     name: "a result counts from when its compute ended, whatever moved meanwhile",
-    file: "local-engine.ts",
+    file: "local-loads.ts",
     edits: [
       ["this.#detach(flight) && flight.isFresh([])", "this.#detach(flight)"],
       [
-        "put({ space, key, value, born, tags, expiresAt",
-        "put({ space, key, value, born: this.#table.line.seq, tags, expiresAt",
+        "put({ space, key, value, born, tags, life",
+        "put({ space, key, value, born: this.#table.line.seq, tags, life",
       ],
     ],
   },
   {
     name: "an older compute replaces the result of a newer one",
-    file: "local-engine.ts",
+    file: "local-loads.ts",
     edits: [
       [
         "this.#detach(flight) && flight.isFresh([])",
@@ -57,7 +55,7 @@ const memory: readonly Omit<PlantedBug, "cache">[] = [
   },
   {
     name: "a reader joins whatever compute there is",
-    file: "local-engine.ts",
+    file: "local-loads.ts",
     edits: [
       [
         "if (!(flight instanceof LocalFlight) || !flight.isFresh(tags)) break;",
@@ -67,8 +65,8 @@ const memory: readonly Omit<PlantedBug, "cache">[] = [
   },
   {
     name: "a reader that joined does not mind tags named late",
-    file: "local-engine.ts",
-    edits: [["if (joinedAt <= flight.born || !flight.lateMoved) return value;", "return value;"]],
+    file: "local-loads.ts",
+    edits: [["if (standIn?.served === true || !isTooOld()) return value;", "return value;"]],
   },
   {
     name: "everything does not move its fence",
@@ -88,7 +86,7 @@ const memory: readonly Omit<PlantedBug, "cache">[] = [
   {
     name: "a delete leaves the compute under way",
     file: "entry-table.ts",
-    edits: [["    space.flights.delete(key);\n    const entry", "    const entry"]],
+    edits: [["    space.flights.delete(key);\n    this.remove", "    this.remove"]],
   },
   {
     name: "a prefix leaves the computes under way",
@@ -117,10 +115,8 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     name: "the fence of any tag is read before those of the late tags",
     file: "strict-store.ts",
     edits: [
-      [
-        "const keys = tags.map((tag) => this.#fences.tag(tag));",
-        "const keys = tags.map((tag) => this.#fences.tag(tag));\n    if (begun.size > 0) return this.#fences.ensure(this.#fences.observe(keys, await this.#link.read(keys)));",
-      ],
+      ["    const [now] = await this.#link.read([any]);\n", ""],
+      ["const late = await", "const [now] = await this.#link.read([any]);\n    const late = await"],
     ],
   },
   {
@@ -139,7 +135,7 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     edits: [
       [
         "const fences = new Map([...late, ...flight.fences]);",
-        "const names = [...flight.fences.keys()];\n      const fences = new Map([...late, ...(await this.#fences.ensure(this.#fences.observe(names, await this.#link.read(names))))]);",
+        "const names = [...flight.fences.keys()];\n      const fences = new Map([...late, ...(await this.#fences.ensure(this.#fences.watch(names)(await this.#link.read(names))))]);",
       ],
     ],
   },
@@ -160,8 +156,8 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     file: "strict-engine.ts",
     edits: [
       [
-        "if (!flight.lateMoved || flight.fences.get(any) === fences.get(any)) return value;",
-        "if (any !== undefined) return value;",
+        "flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any);",
+        "any !== '' || fences.size === 0;",
       ],
     ],
   },
