@@ -78,13 +78,33 @@ export class SessionClosedError extends StreamGuardError {
   readonly sessionId: string;
   readonly reason: string;
 
-  constructor(sessionId: string, reason: string) {
-    super(
-      "STREAM_GUARD_SESSION_CLOSED",
-      `session ${sessionId} is closed (${reason}); open a new one`,
-    );
+  constructor(
+    sessionId: string,
+    reason: string,
+    code = "STREAM_GUARD_SESSION_CLOSED",
+    message = `session ${sessionId} is closed (${reason}); open a new one`,
+  ) {
+    super(code, message);
     this.sessionId = sessionId;
     this.reason = reason;
+  }
+}
+
+/** The session was closed because its reader took nothing while bytes waited for it. */
+export class ReaderStalledError extends SessionClosedError {
+  readonly stalledMs: number;
+  readonly heldBytes: number;
+
+  constructor(sessionId: string, reason: string, stalledMs: number, heldBytes: number) {
+    super(
+      sessionId,
+      reason,
+      "STREAM_GUARD_READER_STALLED",
+      `session ${sessionId} is closed (${reason}): ${heldBytes} bytes waited for a reader that took nothing for ` +
+        `${Math.round(stalledMs)} ms; read faster, or raise stallTimeoutMs`,
+    );
+    this.stalledMs = stalledMs;
+    this.heldBytes = heldBytes;
   }
 }
 

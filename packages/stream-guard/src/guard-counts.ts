@@ -7,6 +7,7 @@ const CLOSE_REASONS = [
   "aborted",
   "idle",
   "maxAge",
+  "stalled",
   "evicted",
   "limit",
   "source",
@@ -16,6 +17,9 @@ const CLOSE_REASONS = [
 ] as const;
 
 type CloseReason = (typeof CLOSE_REASONS)[number];
+
+/** Why a session gave way under pressure. */
+export type EvictReason = "idle" | "stalled";
 
 export interface StreamGuardStats {
   readonly level: MemoryLevel;
@@ -28,6 +32,8 @@ export interface StreamGuardStats {
   readonly waiting: number;
   readonly opened: number;
   readonly closed: Readonly<Record<CloseReason, number>>;
+  /** What `closed.evicted` consists of. */
+  readonly evicted: Readonly<Record<EvictReason, number>>;
   readonly rejected: Readonly<Record<AdmissionReason, number>>;
   readonly limited: Readonly<Record<LimitScope, number>>;
   readonly softLimits: number;
@@ -40,6 +46,7 @@ export class GuardCounts {
   readonly closed: Record<CloseReason, number> = Object.fromEntries(
     CLOSE_REASONS.map((reason) => [reason, 0]),
   ) as Record<CloseReason, number>;
+  readonly evicted: Record<EvictReason, number> = { idle: 0, stalled: 0 };
   readonly rejected: Record<AdmissionReason, number> = {
     sessions: 0,
     principal: 0,

@@ -1,4 +1,5 @@
 import type { AdmissionError, AdmissionReason, MemoryLimitError } from "./errors.ts";
+import type { EvictReason } from "./guard-counts.ts";
 import type { MemoryLevel } from "./level.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
@@ -25,6 +26,8 @@ export interface LimitEvent {
 
 export interface EvictEvent {
   readonly session: StreamingSession;
+  readonly reason: EvictReason;
+  /** Since the last completed operation, or since its reader last took something. */
   readonly idleMs: number;
   readonly freedBytes: number;
 }
@@ -54,7 +57,7 @@ export interface StreamGuardEvents {
   softLimit: [SoftLimitEvent];
   /** A reservation was refused with an error. */
   limit: [LimitEvent];
-  /** An idle session gave way because the guard is at 90 %. */
+  /** A session gave way under pressure: its reader had stalled, or it was idle. */
   evict: [EvictEvent];
   /** A new session was refused. */
   reject: [RejectEvent];

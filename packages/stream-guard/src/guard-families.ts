@@ -64,6 +64,13 @@ export function guardFamilies(stats: () => StreamGuardStats): readonly MetricFam
     ),
     scalarBy(
       "counter",
+      "stream_guard_sessions_evicted_total",
+      "Sessions closed under pressure, by what they did",
+      "reason",
+      () => stats().evicted,
+    ),
+    scalarBy(
+      "counter",
       "stream_guard_sessions_rejected_total",
       "Sessions refused, by reason",
       "reason",

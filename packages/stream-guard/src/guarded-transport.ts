@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { MemoryLimitError } from "./errors.ts";
+import { MemoryLimitError, ReaderStalledError } from "./errors.ts";
 import { endedRequest, isRequest, isResponse, tooLargeResponse } from "./json-rpc.ts";
 import type { JsonRpcMessage } from "./json-rpc.ts";
 import { Outbox } from "./outbox.ts";
@@ -24,6 +24,7 @@ export class GuardedTransport {
   readonly #transport: TransportLike;
   readonly #session: StreamingSession;
   readonly #outbox: Outbox;
+  readonly #destination: OutboxOptions["destination"];
   readonly #responses = new Set<ServerResponse>();
   readonly #requests = new Map<unknown, Disposable>();
   #onclose: TransportLike["onclose"];
@@ -37,6 +38,7 @@ export class GuardedTransport {
   ) {
     this.#transport = transport;
     this.#session = session;
+    this.#destination = options.destination;
     this.#outbox = new Outbox(session, { ...options, responses: this.#responses });
     this.#onclose = transport.onclose;
     this.#onmessage = transport.onmessage as OnMessage | undefined;
@@ -143,8 +145,10 @@ export class GuardedTransport {
 
   readonly #handleSessionClose = (): void => {
     this.#requests.clear();
+    const error = this.#session.signal.reason as Error;
+    if (error instanceof ReaderStalledError) this.#destination?.destroy();
     if (this.#transportClosed) return;
-    this.#transport.onerror?.(this.#session.signal.reason as Error);
+    this.#transport.onerror?.(error);
     void this.#closeTransport();
   };
 

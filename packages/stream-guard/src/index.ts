@@ -8,6 +8,7 @@ export {
   OverReleaseError,
   PoolClosedError,
   QueueFullError,
+  ReaderStalledError,
   SessionClosedError,
   StreamGuardError,
 } from "./errors.ts";
@@ -29,7 +30,7 @@ export type {
   StreamGuardEvents,
   WaitEvent,
 } from "./guard-events.ts";
-export type { StreamGuardStats } from "./guard-counts.ts";
+export type { EvictReason, StreamGuardStats } from "./guard-counts.ts";
 export type { LevelThresholds, MemoryLevel } from "./level.ts";
 export type { ReadTextFile } from "./memory-limits.ts";
 export type {
@@ -58,6 +59,7 @@ export type {
   ReleaseEvent,
   ResourcePoolEvents,
 } from "./pool-events.ts";
+export type { Reader, ReaderWait } from "./reader.ts";
 export type { ResourcePoolStats } from "./pool-families.ts";
 export type { AcquireOptions, Priority, ResourcePoolOptions } from "./pool-options.ts";
 export type { Schedule } from "./schedule.ts";

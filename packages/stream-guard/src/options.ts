@@ -6,6 +6,8 @@ import type { Schedule } from "./schedule.ts";
 const MIB = 1024 * 1024;
 /** Longest delay that a Node timer can carry, in milliseconds. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
+const STALL_TIMEOUT_MS = 30_000;
+const PRESSURE_STALL_TIMEOUT_MS = 1000;
 
 export interface StreamGuardOptions {
   /** Bytes all sessions may hold together. */
@@ -19,6 +21,10 @@ export interface StreamGuardOptions {
   readonly idleTimeoutMs?: number;
   /** A session older than this is closed as soon as no operation is under way; never by default. */
   readonly maxAgeMs?: number;
+  /** A session whose reader takes nothing for so long, while bytes wait for it, is closed. */
+  readonly stallTimeoutMs?: number;
+  /** From 80 % on, sessions stalled for at least this long give way, longest stalled first. */
+  readonly pressureStallTimeoutMs?: number;
   /** When the guard is at 90 %, sessions idle for at least this long give way, longest idle first. */
   readonly evictAfterIdleMs?: number;
   readonly sweepIntervalMs?: number;
@@ -45,6 +51,7 @@ export interface OpenOptions {
   readonly principal?: string;
   readonly maxMemoryBytes?: number;
   readonly idleTimeoutMs?: number;
+  readonly stallTimeoutMs?: number;
   /** Aborting it closes the session. */
   readonly signal?: AbortSignal;
 }
@@ -59,6 +66,7 @@ export function resolveGuardOptions(options: StreamGuardOptions): ResolvedGuardO
   );
   atMost("sessionMaxMemoryBytes", sessionMaxMemoryBytes, "maxMemoryBytes", maxMemoryBytes);
   const maxSessions = integer("maxSessions", options.maxSessions ?? 1000, 1);
+  const stallTimeoutMs = duration("stallTimeoutMs", options.stallTimeoutMs ?? STALL_TIMEOUT_MS);
   return {
     maxMemoryBytes,
     sessionMaxMemoryBytes,
@@ -70,6 +78,8 @@ export function resolveGuardOptions(options: StreamGuardOptions): ResolvedGuardO
     ),
     idleTimeoutMs: duration("idleTimeoutMs", options.idleTimeoutMs ?? 5 * 60_000),
     maxAgeMs: optionalDuration("maxAgeMs", options.maxAgeMs),
+    stallTimeoutMs,
+    pressureStallTimeoutMs: pressureStallTimeout(options.pressureStallTimeoutMs, stallTimeoutMs),
     evictAfterIdleMs: duration("evictAfterIdleMs", options.evictAfterIdleMs ?? 10_000),
     sweepIntervalMs: duration("sweepIntervalMs", options.sweepIntervalMs ?? 1000),
     reserveTimeoutMs: duration("reserveTimeoutMs", options.reserveTimeoutMs ?? 30_000),
@@ -85,7 +95,7 @@ export function resolveGuardOptions(options: StreamGuardOptions): ResolvedGuardO
 export function resolveOpenOptions(
   options: OpenOptions,
   guard: ResolvedGuardOptions,
-): { readonly maxMemoryBytes: number; readonly idleTimeoutMs: number } {
+): Required<Pick<OpenOptions, "maxMemoryBytes" | "idleTimeoutMs" | "stallTimeoutMs">> {
   const { id, principal, signal, maxMemoryBytes = guard.sessionMaxMemoryBytes } = options;
   for (const [name, value] of Object.entries({ id, principal })) {
     if (value !== undefined && (typeof value !== "string" || value === ""))
@@ -96,7 +106,8 @@ export function resolveOpenOptions(
   bytes("maxMemoryBytes", maxMemoryBytes, 1);
   atMost("maxMemoryBytes", maxMemoryBytes, "the guard's maxMemoryBytes", guard.maxMemoryBytes);
   const idleTimeoutMs = duration("idleTimeoutMs", options.idleTimeoutMs ?? guard.idleTimeoutMs);
-  return { maxMemoryBytes, idleTimeoutMs };
+  const stallTimeoutMs = duration("stallTimeoutMs", options.stallTimeoutMs ?? guard.stallTimeoutMs);
+  return { maxMemoryBytes, idleTimeoutMs, stallTimeoutMs };
 }
 
 export function integer(name: string, value: unknown, min: number): number {
@@ -124,6 +135,12 @@ export function atMost(name: string, value: number, boundName: string, bound: nu
 export function fn<T>(name: string, value: T): T {
   if (typeof value !== "function") throw new InvalidArgumentError(name, "a function", value);
   return value;
+}
+
+function pressureStallTimeout(value: number | undefined, stallTimeoutMs: number): number {
+  if (value === undefined) return Math.min(PRESSURE_STALL_TIMEOUT_MS, stallTimeoutMs);
+  atMost("pressureStallTimeoutMs", value, "stallTimeoutMs", stallTimeoutMs);
+  return duration("pressureStallTimeoutMs", value);
 }
 
 function optionalDuration(name: string, value: number | undefined): number {

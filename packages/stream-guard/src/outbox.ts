@@ -2,6 +2,7 @@ import type { Writable } from "node:stream";
 import { QueueFullError } from "./errors.ts";
 import { InTransit } from "./in-transit.ts";
 import type { StreamingSession } from "./streaming-session.ts";
+import { WritableReader } from "./writable-reader.ts";
 
 /** Room for what a transport adds around a message: SSE fields, an event id, chunked framing. */
 const FRAME_BYTES = 256;
@@ -21,6 +22,7 @@ export class Outbox {
   readonly inTransit: InTransit;
   readonly #session: StreamingSession;
   readonly #options: OutboxOptions;
+  readonly #reader: WritableReader | undefined;
   #waiting = 0;
   #waitingBytes = 0;
   #tail: Promise<unknown> = Promise.resolve();
@@ -31,6 +33,9 @@ export class Outbox {
     this.#session = session;
     this.#options = options;
     this.inTransit = new InTransit(session);
+    if (options.destination === undefined) return;
+    this.#reader = new WritableReader(options.destination);
+    session.watchReader(this.#reader);
   }
 
   /** Bytes that sending `message` takes. */
@@ -75,8 +80,11 @@ export class Outbox {
 
   async #dispatch(bytes: number, send: () => Promise<void>): Promise<void> {
     const leave = this.inTransit.add(bytes);
+    this.#reader?.observe();
     try {
-      await send();
+      const sent = send();
+      this.#reader?.observe();
+      await sent;
     } finally {
       this.#whenLeft(leave);
     }

@@ -20,18 +20,26 @@ export class PipedBatches implements AsyncIterableIterator<Uint8Array[], undefin
   readonly #reader: SourceReader;
   #pending: PromiseWithResolvers<Result> | undefined;
   #heldBytes = 0;
+  #reads = 0;
   #finished = false;
+  readonly #unwatch: () => void;
 
   constructor(session: StreamingSession, account: Account, source: Source) {
     this.#session = session;
     this.#account = account;
     this.#reader = new SourceReader(source);
     session.signal.addEventListener("abort", this.#onSessionClose, { once: true });
+    this.#unwatch = session.watchReader({
+      heldBytes: () => (account.operations === 0 ? this.#heldBytes : 0),
+      taken: () => this.#reads,
+      wait: () => "holding",
+    });
   }
 
   next(): Promise<Result> {
     if (this.#pending !== undefined) return this.#afterPending(this.#pending.promise);
     this.#release();
+    this.#reads += 1;
     if (this.#finished) return Promise.resolve({ done: true, value: undefined });
     const pending = Promise.withResolvers<Result>();
     this.#pending = pending;
@@ -107,6 +115,7 @@ export class PipedBatches implements AsyncIterableIterator<Uint8Array[], undefin
   #finish(): void {
     if (this.#finished) return;
     this.#finished = true;
+    this.#unwatch();
     this.#session.signal.removeEventListener("abort", this.#onSessionClose);
     this.#release();
     this.#takePending()?.resolve({ done: true, value: undefined });

@@ -1,6 +1,9 @@
 import type { ServerResponse } from "node:http";
+import { cutConnection, shareConnection } from "./connection.ts";
+import { ReaderStalledError } from "./errors.ts";
 import type { InTransit } from "./in-transit.ts";
 import type { StreamingSession } from "./streaming-session.ts";
+import { takenBytes, waitOf } from "./taken-bytes.ts";
 
 export interface ResponseMeterOptions {
   /** Where bytes of this response may already be reserved. */
@@ -18,7 +21,9 @@ export class ResponseMeter {
   readonly #write: ServerResponse["write"];
   readonly #end: ServerResponse["end"];
   #chargedBytes = 0;
-  #unfollow: () => void = () => {};
+  #handedOn = 0;
+  #ended = false;
+  #undo: readonly (() => void)[] = [];
 
   constructor(response: ServerResponse, session: StreamingSession, options: ResponseMeterOptions) {
     this.#response = response;
@@ -33,15 +38,25 @@ export class ResponseMeter {
     this.#response.write = this.#meteredWrite as ServerResponse["write"];
     this.#response.end = this.#meteredEnd as ServerResponse["end"];
     this.#response.once("close", this.#onClose);
-    this.#unfollow = this.#session.onClose(this.#onSessionClose);
+    shareConnection(this.#response, this.#onClose);
+    this.#undo = [
+      this.#session.onClose(this.#onSessionClose),
+      this.#session.watchReader({
+        heldBytes: () => this.#bufferedBytes(),
+        taken: () => takenBytes(this.#response) ?? this.#handedOn,
+        wait: () => waitOf(this.#response),
+      }),
+    ];
   }
 
-  readonly #meteredWrite = (...args: readonly unknown[]): boolean => {
+  readonly #meteredWrite = (...written: readonly unknown[]): boolean => {
+    const args = inBytes(written);
     if (!this.#admit(args)) return true;
     const { rest, callback } = splitCallback(args);
     const ready = Reflect.apply(this.#write, undefined, [
       ...rest,
       (error?: Error | null) => {
+        this.#handedOn += 1;
         this.#follow();
         callback?.(error);
       },
@@ -50,7 +65,8 @@ export class ResponseMeter {
     return this.#options.absorb || ready;
   };
 
-  readonly #meteredEnd = (...args: readonly unknown[]): ServerResponse => {
+  readonly #meteredEnd = (...written: readonly unknown[]): ServerResponse => {
+    const args = inBytes(written);
     if (!this.#admit(args)) return this.#response;
     Reflect.apply(this.#end, undefined, args);
     this.#follow();
@@ -68,22 +84,28 @@ export class ResponseMeter {
 
   /** Brings the charge to what is buffered now: more with headers and framing, less as the socket takes it. */
   #follow(): void {
-    if (this.#session.closed) return;
-    const buffered = this.#response.destroyed ? 0 : this.#response.writableLength;
+    if (this.#session.closed || this.#ended) return;
+    const buffered = this.#bufferedBytes();
     if (buffered > this.#chargedBytes) this.#charge(buffered - this.#chargedBytes);
     else this.#discharge(this.#chargedBytes - buffered);
+  }
+
+  /** While this response is the one being written, also what its socket buffers. */
+  #bufferedBytes(): number {
+    return this.#response.destroyed ? 0 : this.#response.writableLength;
   }
 
   #charge(bytes: number): boolean {
     try {
       this.#session.reserve(bytes);
-      this.#chargedBytes += bytes;
-      return true;
     } catch {
-      this.#response.destroy();
       void this.#session.close("limit");
+      cutConnection(this.#response, false);
       return false;
     }
+    this.#chargedBytes += bytes;
+    if (this.#ended) this.#discharge(this.#chargedBytes);
+    return !this.#ended;
   }
 
   #discharge(bytes: number): void {
@@ -92,14 +114,17 @@ export class ResponseMeter {
   }
 
   readonly #onClose = (): void => {
-    this.#unfollow();
+    if (this.#ended) return;
+    this.#ended = true;
+    for (const undo of this.#undo) undo();
     this.#discharge(this.#chargedBytes);
     this.#options.onClose();
   };
 
   /** What is buffered is no longer charged to anyone, so it must go; an empty response may end in peace. */
   readonly #onSessionClose = (): void => {
-    if (this.#response.writableLength > 0) this.#response.destroy();
+    if (this.#response.writableLength === 0) return;
+    cutConnection(this.#response, this.#session.signal.reason instanceof ReaderStalledError);
   };
 }
 
@@ -112,11 +137,15 @@ function splitCallback(args: readonly unknown[]): {
   return { rest: args.slice(0, -1), callback: last as (error?: Error | null) => void };
 }
 
-function lengthOf([chunk, encoding]: readonly unknown[]): number {
-  if (chunk instanceof Uint8Array) return chunk.byteLength;
-  if (typeof chunk !== "string") return 0;
-  return Buffer.byteLength(
-    chunk,
-    typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8",
-  );
+/** Node counts a string it buffers by its characters, and these bytes must be the ones that are charged. */
+function inBytes(args: readonly unknown[]): readonly unknown[] {
+  const [chunk, encoding, ...rest] = args;
+  if (typeof chunk !== "string" || chunk === "") return args;
+  const named = typeof encoding === "string";
+  const bytes = Buffer.from(chunk, named ? (encoding as BufferEncoding) : "utf8");
+  return named || encoding === undefined ? [bytes, ...rest] : [bytes, encoding, ...rest];
+}
+
+function lengthOf([chunk]: readonly unknown[]): number {
+  return chunk instanceof Uint8Array ? chunk.byteLength : 0;
 }

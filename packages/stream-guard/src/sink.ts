@@ -4,6 +4,7 @@ import type { Chunk } from "./chunk-size.ts";
 import { DestinationClosedError, DrainTimeoutError } from "./errors.ts";
 import type { Schedule } from "./schedule.ts";
 import type { StreamingSession } from "./streaming-session.ts";
+import { takenBytes, waitOf } from "./taken-bytes.ts";
 
 export interface SinkOptions {
   readonly drainTimeoutMs: number;
@@ -19,7 +20,9 @@ export class Sink {
   readonly #writable: Writable;
   readonly #options: SinkOptions;
   readonly #pinned = new PinnedBuffers();
+  readonly #unwatch: () => void;
   #outstanding = 0;
+  #handedOn = 0;
   #failure: { readonly reason: unknown } | undefined;
   #waiting:
     | { readonly done: () => boolean; readonly deferred: PromiseWithResolvers<void> }
@@ -30,6 +33,11 @@ export class Sink {
     this.#session = session;
     this.#writable = writable;
     this.#options = options;
+    this.#unwatch = session.watchReader({
+      heldBytes: () => (this.#outstanding === 0 ? 0 : Math.max(1, writable.writableLength)),
+      taken: () => this.#handedOn + (takenBytes(writable) ?? 0),
+      wait: () => waitOf(writable),
+    });
     writable.on("drain", this.#onProgress);
     writable.on("finish", this.#onProgress);
     writable.on("error", this.#onError);
@@ -46,6 +54,7 @@ export class Sink {
     this.#outstanding += 1;
     const ready = this.#writable.write(chunk, () => {
       this.#outstanding -= 1;
+      this.#handedOn += 1;
       this.#session.release(free());
       this.#onProgress();
     });
@@ -70,6 +79,7 @@ export class Sink {
   }
 
   detach(): void {
+    this.#unwatch();
     this.#writable.off("drain", this.#onProgress);
     this.#writable.off("finish", this.#onProgress);
     this.#writable.off("close", this.#onClose);

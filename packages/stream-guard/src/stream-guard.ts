@@ -1,13 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { EventEmitter } from "eventemitter3";
-import { AdmissionError, InvalidArgumentError } from "./errors.ts";
+import { AdmissionError, InvalidArgumentError, ReaderStalledError } from "./errors.ts";
 import type { AdmissionReason, MemoryLimitError } from "./errors.ts";
 import { GuardCounts } from "./guard-counts.ts";
-import type { StreamGuardStats } from "./guard-counts.ts";
+import type { EvictReason, StreamGuardStats } from "./guard-counts.ts";
 import type { StreamGuardEvents } from "./guard-events.ts";
 import { guardFamilies } from "./guard-families.ts";
 import { Ledger } from "./ledger.ts";
-import { DEFAULT_LEVELS, LevelGauge } from "./level.ts";
+import { DEFAULT_LEVELS, LevelGauge, rank } from "./level.ts";
 import type { MemoryLevel } from "./level.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { resolveGuardOptions, resolveOpenOptions } from "./options.ts";
@@ -15,16 +15,20 @@ import type { OpenOptions, ResolvedGuardOptions, StreamGuardOptions } from "./op
 import { ReserveQueue } from "./reserve-queue.ts";
 import { safely } from "./safe-emit.ts";
 import { SessionRegistry } from "./session-registry.ts";
+import { StallSweep } from "./stall-sweep.ts";
+import type { StalledSession } from "./stall-sweep.ts";
 import { StreamingSession } from "./streaming-session.ts";
 import type { SessionHost } from "./streaming-session.ts";
 
 /** Use of the total from which only sessions that already hold memory may take more. */
 const HEADROOM_RATIO = 0.95;
+/** Looks at the readers within the time after which they give way under pressure. */
+const LOOKS_WITHIN_GRACE = 4;
 
 /**
  * The memory budget that all streams of a process share, and the sessions that share it. As the
- * total fills: at 80 % new sessions are refused, at 90 % idle ones are closed, at 95 % sessions that
- * hold nothing are refused memory, at 100 % every reservation is.
+ * total fills: at 80 % new sessions are refused and those whose readers stalled are closed, at 90 %
+ * the idle ones, at 95 % sessions that hold nothing are refused memory, at 100 % every reservation is.
  */
 export class StreamGuard extends EventEmitter<StreamGuardEvents> {
   readonly #options: ResolvedGuardOptions;
@@ -34,8 +38,12 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
   readonly #counts = new GuardCounts();
   readonly #gauge = new LevelGauge(DEFAULT_LEVELS);
   readonly #host: SessionHost;
+  readonly #stalls: StallSweep;
   #cancelSweep: (() => void) | undefined;
+  /** From the last sweep to the next. */
+  #sweepDelayMs: number;
   #nothingIdleUntil = Number.NEGATIVE_INFINITY;
+  #nothingStalledUntil = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   /** @throws InvalidArgumentError */
@@ -44,6 +52,8 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     this.#options = resolveGuardOptions(options);
     this.#ledger = new Ledger(this.#options.maxMemoryBytes);
     this.#queue = new ReserveQueue(this.#options.maxWaiting, this.#options.schedule);
+    this.#stalls = new StallSweep(this.#options);
+    this.#sweepDelayMs = this.#options.sweepIntervalMs;
     this.#host = this.#createHost();
   }
 
@@ -58,18 +68,12 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
    * @throws InvalidArgumentError for a wrong option or an `id` that is already open
    */
   open(options: OpenOptions = {}): StreamingSession {
-    const { maxMemoryBytes, idleTimeoutMs } = resolveOpenOptions(options, this.#options);
+    const limits = resolveOpenOptions(options, this.#options);
     const { id = randomUUID(), principal, signal } = options;
     if (this.#sessions.has(id)) throw new InvalidArgumentError("id", "an id that is not open", id);
     signal?.throwIfAborted();
     this.#admit(principal);
-    const session = new StreamingSession(this.#host, {
-      id,
-      principal,
-      maxMemoryBytes,
-      idleTimeoutMs,
-      signal,
-    });
+    const session = new StreamingSession(this.#host, { id, principal, signal, ...limits });
     this.#sessions.add(session);
     this.#counts.opened += 1;
     this.#armSweep();
@@ -82,9 +86,13 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     return [...this.#sessions];
   }
 
-  /** Closes what has been idle or open for too long. Runs by itself every `sweepIntervalMs`. */
+  /**
+   * Closes what has stalled, been idle or been open for too long. Runs by itself every `sweepIntervalMs`,
+   * under pressure four times within `pressureStallTimeoutMs`.
+   */
   sweep(): void {
     const now = this.#options.now();
+    this.#closeStalled(0);
     for (const session of this.sessions()) {
       const idleMs = session.idleForMs(now);
       if (session.operations > 0) continue;
@@ -92,6 +100,7 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
       else if (now - session.startTime >= this.#options.maxAgeMs) void session.close("maxAge");
     }
     this.#nothingIdleUntil = now;
+    this.#nothingStalledUntil = now;
     if (this.level === "critical") this.#evictIdle(0);
   }
 
@@ -106,6 +115,7 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
       waiting: this.#queue.size,
       opened: this.#counts.opened,
       closed: { ...this.#counts.closed },
+      evicted: { ...this.#counts.evicted },
       rejected: { ...this.#counts.rejected },
       limited: { ...this.#counts.limited },
       softLimits: this.#counts.softLimits,
@@ -146,7 +156,7 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
       reserveTimeoutMs,
       now,
       schedule,
-      relieve: (asking, bytes) => this.#evictIdle(bytes, asking),
+      relieve: (asking, bytes) => this.#relieve(asking, bytes),
       softLimit: (session) => {
         this.#onSoftLimit(session);
       },
@@ -165,8 +175,7 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     if (this.#closed) this.#reject("closed", "the guard is closed", principal);
     if (monitor?.level === "critical")
       this.#reject("pressure", "the process is critically short of memory", principal);
-    if (this.level === "high" || this.level === "critical")
-      this.#reject("memory", "80 % of the guard's memory is in use", principal);
+    if (this.#pressed) this.#reject("memory", "80 % of the guard's memory is in use", principal);
     if (this.#sessions.size >= maxSessions)
       this.#reject("sessions", `${maxSessions} sessions are open`, principal);
     if (principal !== undefined && this.#sessions.countOf(principal) >= maxSessionsPerPrincipal)
@@ -190,7 +199,56 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     if (previous === undefined) return;
     const { level } = this;
     safely(() => this.emit("level", { level, previous, usedBytes, limitBytes }));
-    if (level === "critical") this.#evictIdle(0);
+    if (rank(level) < rank(previous) || !this.#pressed) return;
+    this.#closeStalled(0);
+    if (this.level === "critical") this.#evictIdle(0);
+    this.#hastenSweep();
+  }
+
+  get #pressed(): boolean {
+    return this.level === "high" || this.level === "critical";
+  }
+
+  /** Readers that stalled give way before sessions that are merely idle. */
+  #relieve(asking: StreamingSession, bytes: number): boolean {
+    const at = this.#options.now();
+    const stalled = at >= this.#nothingStalledUntil && this.#closeStalled(bytes, asking);
+    if (!stalled && at >= this.#nothingStalledUntil)
+      this.#nothingStalledUntil = at + this.#nextSweepDelayMs();
+    return this.#evictIdle(bytes, asking) || stalled;
+  }
+
+  /** Closes sessions whose readers stalled: those beyond their timeout, and under pressure others until it ends. */
+  #closeStalled(bytes: number, asking?: StreamingSession): boolean {
+    const stalled = this.#stalls.look(this.sessions(), this.#sweepDelayMs);
+    let closed = false;
+    for (const { session, stall, overdue } of stalled) {
+      const pressed = this.#pressed || !this.#ledger.fits(bytes);
+      if (session === asking || session.closed || !(overdue || pressed)) continue;
+      this.#closeOne({ session, stall, overdue });
+      closed = true;
+    }
+    return closed;
+  }
+
+  #closeOne({ session, stall, overdue }: StalledSession): void {
+    const { stalledMs, heldBytes } = stall;
+    const reason = overdue ? "stalled" : "evicted";
+    const error = new ReaderStalledError(session.id, reason, stalledMs, heldBytes);
+    if (overdue) void session.close(reason, error);
+    else this.#evict(session, "stalled", stalledMs, error);
+  }
+
+  #evict(
+    session: StreamingSession,
+    reason: EvictReason,
+    idleMs: number,
+    error?: ReaderStalledError,
+  ): void {
+    const freedBytes = session.memoryUsageBytes;
+    this.#counts.evicted[reason] += 1;
+    void session.close("evicted", error);
+    safely(() => this.emit("evict", { session, reason, idleMs, freedBytes }));
   }
 
   /** Closes idle sessions, longest idle first, until the guard leaves `critical` and `bytes` fit. */
@@ -204,9 +262,7 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     if (idle.length === 0) this.#nothingIdleUntil = at + sweepIntervalMs;
     for (const { session, idleMs } of idle) {
       if (this.level !== "critical" && this.#ledger.fits(bytes)) break;
-      const freedBytes = session.memoryUsageBytes;
-      void session.close("evicted");
-      safely(() => this.emit("evict", { session, idleMs, freedBytes }));
+      this.#evict(session, "idle", idleMs);
     }
     return idle.length > 0;
   }
@@ -232,10 +288,26 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
   }
 
   #armSweep(): void {
-    this.#cancelSweep ??= this.#options.schedule(() => {
+    if (this.#cancelSweep !== undefined) return;
+    this.#sweepDelayMs = this.#nextSweepDelayMs();
+    this.#cancelSweep = this.#options.schedule(() => {
       this.#cancelSweep = undefined;
       this.sweep();
       if (this.#sessions.size > 0) this.#armSweep();
-    }, this.#options.sweepIntervalMs);
+    }, this.#sweepDelayMs);
+  }
+
+  /** Under pressure the next sweep must not be as far off as it was planned. */
+  #hastenSweep(): void {
+    if (this.#cancelSweep === undefined) return;
+    this.#cancelSweep();
+    this.#cancelSweep = undefined;
+    this.#armSweep();
+  }
+
+  #nextSweepDelayMs(): number {
+    const { sweepIntervalMs, pressureStallTimeoutMs } = this.#options;
+    if (!this.#pressed) return sweepIntervalMs;
+    return Math.min(sweepIntervalMs, Math.max(1, pressureStallTimeoutMs / LOOKS_WITHIN_GRACE));
   }
 }

@@ -4,6 +4,8 @@ import type { Bank } from "./account.ts";
 import { SessionClosedError } from "./errors.ts";
 import { bytes as checkBytes, duration } from "./options.ts";
 import { PipedBatches } from "./pipe.ts";
+import { ReaderWatch } from "./reader.ts";
+import type { Reader, Stall } from "./reader.ts";
 import type { Refusal } from "./reserve-queue.ts";
 import { safely } from "./safe-emit.ts";
 import type { Schedule } from "./schedule.ts";
@@ -29,6 +31,7 @@ export interface SessionOptions {
   readonly principal: string | undefined;
   readonly maxMemoryBytes: number;
   readonly idleTimeoutMs: number;
+  readonly stallTimeoutMs: number;
   readonly signal: AbortSignal | undefined;
 }
 
@@ -44,18 +47,22 @@ export class StreamingSession {
   /** Milliseconds since the epoch. */
   readonly startTime: number;
   readonly idleTimeoutMs: number;
+  readonly stallTimeoutMs: number;
   readonly #host: SessionHost;
   readonly #account: Account;
   readonly #closeListeners = new Set<() => void>();
+  readonly #readers = new Set<ReaderWatch>();
   #controller: AbortController | undefined;
   readonly #unfollow: () => void;
   #closeReason: string | undefined;
+  #closeError: SessionClosedError | undefined;
   #lastActive: number;
 
   constructor(host: SessionHost, options: SessionOptions) {
     this.id = options.id;
     this.principal = options.principal;
     this.idleTimeoutMs = options.idleTimeoutMs;
+    this.stallTimeoutMs = options.stallTimeoutMs;
     this.startTime = host.now();
     this.#lastActive = this.startTime;
     this.#host = host;
@@ -196,6 +203,28 @@ export class StreamingSession {
   }
 
   /**
+   * Has the session closed when `reader` takes nothing for `stallTimeoutMs` while bytes wait for it, and
+   * sooner under pressure. `writeTo`, `pipe`, `guardResponse` and `guardTransport` do this by themselves.
+   * The returned function ends it.
+   */
+  watchReader(reader: Reader): () => void {
+    this.#ensureOpen();
+    const watch = new ReaderWatch(reader);
+    this.#readers.add(watch);
+    return () => void this.#readers.delete(watch);
+  }
+
+  /** The longest stall of its readers. For the guard, whose clock this is. */
+  lookAtReaders(clockMs: number): Stall | undefined {
+    let longest: Stall | undefined;
+    for (const reader of this.#readers) {
+      const stall = reader.look(clockMs);
+      if (stall !== undefined && !(stall.stalledMs <= (longest?.stalledMs ?? -1))) longest = stall;
+    }
+    return longest;
+  }
+
+  /**
    * The source's chunks as bytes, each charged from its arrival until the consumer asks for the next.
    * A chunk that finds no room waits for it (`reserveTimeoutMs`); a failure closes the session.
    */
@@ -220,10 +249,12 @@ export class StreamingSession {
     return writeTo(this, writable, source, options, this.#host.schedule);
   }
 
-  /** Gives everything back, destroys sources under way and rejects what waits. Idempotent. */
-  async close(reason = "closed"): Promise<void> {
+  /** Gives everything back, destroys sources under way and rejects what waits, with `error` if given. Idempotent. */
+  async close(reason = "closed", error?: SessionClosedError): Promise<void> {
     if (this.#closeReason !== undefined) return;
     this.#closeReason = reason;
+    this.#closeError = error;
+    this.#readers.clear();
     this.#unfollow();
     this.#host.bank.queue.close(this.#account, () => this.#closedError());
     this.#account.give(this.#account.usedBytes);
@@ -254,7 +285,7 @@ export class StreamingSession {
   }
 
   #closedError(): SessionClosedError {
-    return new SessionClosedError(this.id, this.#closeReason ?? "closed");
+    return this.#closeError ?? new SessionClosedError(this.id, this.#closeReason ?? "closed");
   }
 }
 

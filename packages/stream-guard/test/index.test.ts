@@ -15,6 +15,7 @@ test("the exports are exactly these", () => {
     "OverReleaseError",
     "PoolClosedError",
     "QueueFullError",
+    "ReaderStalledError",
     "ResourcePool",
     "SessionClosedError",
     "StreamGuard",

@@ -325,6 +325,28 @@ describe("cleanup", () => {
   test("a consumer that never comes back loses its session", async () => {
     const { guard, time } = guardOf();
     const session = guard.open();
+    const batches = session.pipe(chunks("a", "b"));
+    await batches.next();
+    time.advance(32_000);
+    expect(session.closeReason).toBe("stalled");
+    await expect(batches.next()).rejects.toMatchObject({ code: "STREAM_GUARD_READER_STALLED" });
+  });
+
+  test("a consumer that says it is at work keeps its session, however long that takes", async () => {
+    const { guard, time } = guardOf();
+    const session = guard.open();
+    const batches = session.pipe(chunks("a", "b"));
+    await batches.next();
+    const work = session.begin();
+    time.advance(3_600_000);
+    work[Symbol.dispose]();
+    time.advance(20_000);
+    expect((await batches.next()).value).toEqual([new TextEncoder().encode("b")]);
+  });
+
+  test("a consumer with more patience than the idle timeout loses its session to that", async () => {
+    const { guard, time } = guardOf({ stallTimeoutMs: 3_600_000 });
+    const session = guard.open();
     await session.pipe(chunks("a", "b")).next();
     time.advance(302_000);
     expect(session.closeReason).toBe("idle");

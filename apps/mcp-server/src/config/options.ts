@@ -158,6 +158,14 @@ export const options = [
     help: "Memory of one stream; a reader that falls further behind is cut off",
   },
   {
+    path: "guard.stallTimeoutMs",
+    type: "integer",
+    default: 30_000,
+    min: 100,
+    max: 3_600_000,
+    help: "An HTTP client that takes nothing for this long while bytes wait for it is cut off; sooner at 80 % of guard.maxMemoryBytes",
+  },
+  {
     path: "batch.maxSize",
     type: "integer",
     default: 500,

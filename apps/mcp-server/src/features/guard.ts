@@ -11,6 +11,8 @@ type HostGuards = Pick<Host, "guardResponse" | "guardTransport">;
 
 /** A client's event stream and a few requests at a time. */
 const RESPONSES_PER_SESSION = 4;
+/** A stdio server has one client, who may be held in a debugger, and denies nobody else anything. */
+const STDIO_STALL_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Exports, responses and the stdio connection within a budget of memory; a reader that falls behind is cut off. */
 export function guardFeature(
@@ -20,13 +22,20 @@ export function guardFeature(
   const guard = new StreamGuard({
     maxMemoryBytes: config["guard.maxMemoryBytes"],
     sessionMaxMemoryBytes: config["guard.streamMaxMemoryBytes"],
+    stallTimeoutMs: config["guard.stallTimeoutMs"],
     maxSessions: config["http.maxSessions"] * RESPONSES_PER_SESSION,
   });
   return {
     stream: async (chunks, consume, signal) => {
       await withSession(guard, signal, async (session) => {
-        for await (const group of session.pipe(chunks))
-          for (const chunk of group) await consume(chunk);
+        // Who is slow here is the response's reader, whom the response's own session watches.
+        const delivery = session.begin();
+        try {
+          for await (const group of session.pipe(chunks))
+            for (const chunk of group) await consume(chunk);
+        } finally {
+          delivery[Symbol.dispose]();
+        }
       });
     },
     collect: async (chunks, signal) =>
@@ -35,7 +44,11 @@ export function guardFeature(
       const { admit } = guardResponse(response, guard);
       return { waitForRoom: (bytes, signal) => admit(bytes, { signal }) };
     },
-    guardTransport: (transport, destination) => guardTransport(transport, guard, { destination }),
+    guardTransport: (transport, destination) =>
+      guardTransport(transport, guard, {
+        destination,
+        stallTimeoutMs: STDIO_STALL_TIMEOUT_MS,
+      }),
     stats: () => guard.stats(),
     collectables: [guard],
     [Symbol.asyncDispose]: () => guard.close(),

@@ -21,7 +21,12 @@ export interface Stats {
     readonly verifyMismatches: number;
   };
   readonly pool: { readonly requests: number; readonly reused: number };
-  readonly guard: { readonly sessions: number };
+  readonly guard: {
+    readonly sessions: number;
+    readonly level: string;
+    readonly usedBytes: number;
+    readonly evicted: { readonly stalled: number };
+  };
   readonly [feature: string]: unknown;
 }
 

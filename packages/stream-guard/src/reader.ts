@@ -1,0 +1,47 @@
+/**
+ * Why bytes wait. `blocked`: the reader does not take them. `holding`: a consumer works on them, or
+ * has forgotten them. `behind`: they wait for another response on their connection, which may be
+ * slow for good reasons.
+ */
+export type ReaderWait = "blocked" | "holding" | "behind";
+
+/** Whoever takes what a session holds. Looked at by the guard's sweeps; both methods must be O(1). */
+export interface Reader {
+  /** Bytes that wait for the reader now. */
+  heldBytes(): number;
+  /** A number that changes when the reader takes something, and at no other time. */
+  taken(): number;
+  /** `blocked` when absent. */
+  wait?(): ReaderWait;
+}
+
+/** How long a reader has taken nothing while bytes waited. */
+export interface Stall {
+  readonly wait: ReaderWait;
+  readonly stalledMs: number;
+  readonly heldBytes: number;
+}
+
+/** Compares a reader with what it was when last looked at, so that what it takes costs no clock. */
+export class ReaderWatch {
+  readonly #reader: Reader;
+  #taken: number | undefined;
+  #sinceMs = 0;
+
+  constructor(reader: Reader) {
+    this.#reader = reader;
+  }
+
+  /** `clockMs` must count only time in which the reader could have been served. */
+  look(clockMs: number): Stall | undefined {
+    const heldBytes = this.#reader.heldBytes();
+    const taken = this.#reader.taken();
+    if (heldBytes === 0 || taken !== this.#taken) {
+      this.#taken = taken;
+      this.#sinceMs = clockMs;
+      return undefined;
+    }
+    const wait = this.#reader.wait?.() ?? "blocked";
+    return { wait, stalledMs: clockMs - this.#sinceMs, heldBytes };
+  }
+}
