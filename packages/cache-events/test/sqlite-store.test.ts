@@ -24,6 +24,20 @@ describe("the fences in a file", () => {
     expect(seen.size).toBe(6);
   });
 
+  test("that processes create at the same time get one value, and a new one when they move", async () => {
+    using folder = new Folder();
+    await using a = sqliteStore({ path: folder.file() });
+    await using b = sqliteStore({ path: folder.file() });
+    const values = new Set<string | undefined>();
+    for (const store of [a, b, a]) {
+      const created = await store.moveFences([fence], { ...move, create: true });
+      values.add(created.get(fence));
+    }
+    expect(values.size).toBe(1);
+    values.add((await b.moveFences([fence], move)).get(fence));
+    expect(values.size).toBe(2);
+  });
+
   test("are mirrored until another connection commits, and from then on read again", async () => {
     using folder = new Folder();
     await using a = sqliteStore({ path: folder.file() });
