@@ -18,7 +18,8 @@ interface Scene {
   readonly server: TestServer;
   readonly links: readonly [FaultProxy, FaultProxy, FaultProxy];
   readonly commands: Commands;
-  readonly tell: (order: WorkerOrder) => void;
+  /** To one worker, or to all. */
+  readonly tell: (order: WorkerOrder, index?: number) => void;
 }
 
 interface Scenario {
@@ -39,11 +40,14 @@ const scenarios: Readonly<Record<string, Scenario>> = {
     },
   },
   "a link is half open": {
-    async during({ links: [link] }) {
+    async during({ links: [link], tell }) {
       await delay(400);
+      // What a process invalidates itself, or fails to, it does not read from memory.
+      tell("quiet", 0);
       link.set("half-open");
       await delay(1_200);
       link.set("pass");
+      tell("busy", 0);
       await delay(700);
     },
   },
@@ -181,7 +185,9 @@ interface Played {
 }
 
 async function play(name: string, planted?: Planted): Promise<Played> {
-  const { args = [], during } = scenarios[name] ?? { during: () => delay(1_000) };
+  const { args = [], during } = scenarios[name] ?? {
+    during: () => delay(planted === undefined ? 1_000 : 2_000),
+  };
   const server = await serverOf({ args });
   const links = [await proxyOf(server), await proxyOf(server), await proxyOf(server)] as const;
   const workers = await Promise.all(
@@ -195,8 +201,9 @@ async function play(name: string, planted?: Planted): Promise<Played> {
       }),
     ),
   );
-  const tell = (order: WorkerOrder): void => {
-    for (const worker of workers) worker.tell(order);
+  const tell = (order: WorkerOrder, only?: number): void => {
+    for (const [index, worker] of workers.entries())
+      if (only === undefined || only === index) worker.tell(order);
   };
   tell("busy");
   await during({ server, links, commands: await commandsOf(server), tell });
