@@ -4,6 +4,8 @@ export interface PlantedBug {
   readonly cache: "memory" | "strict";
   readonly file: string;
   readonly edits: readonly (readonly [find: string, replace: string])[];
+  /** Random races until it has to be found; default 6. */
+  readonly races?: number;
 }
 
 const memory: readonly Omit<PlantedBug, "cache">[] = [
@@ -119,7 +121,7 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     edits: [
       [
         "const keys = tags.map((tag) => this.#fences.tag(tag));",
-        "const keys = tags.map((tag) => this.#fences.tag(tag));\n    if (begun.size > 0) return this.#fences.ensure(this.#fences.observe(keys, await this.#link.read(keys)));",
+        "const keys = tags.map((tag) => this.#fences.tag(tag));\n    if (begun.size > 0) return this.#fences.ensure((await this.#fences.read(keys)).observed);",
       ],
     ],
   },
@@ -139,7 +141,7 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     edits: [
       [
         "const fences = new Map([...late, ...flight.fences]);",
-        "const names = [...flight.fences.keys()];\n      const fences = new Map([...late, ...(await this.#fences.ensure(this.#fences.observe(names, await this.#link.read(names))))]);",
+        "const names = [...flight.fences.keys()];\n      const fences = new Map([...late, ...(await this.#fences.ensure((await this.#fences.read(names)).observed))]);",
       ],
     ],
   },
@@ -160,10 +162,31 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     file: "strict-engine.ts",
     edits: [
       [
-        "if (!flight.lateMoved || flight.fences.get(any) === fences.get(any)) return value;",
+        "if (flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any)) return value;",
         "if (any !== undefined) return value;",
       ],
     ],
+  },
+  {
+    name: "a reader that joined does not mind what moves while the result is stored",
+    races: 30,
+    file: "strict-engine.ts",
+    edits: [
+      [
+        "if (flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any)) return value;",
+        "if (!flight.lateMoved || flight.fences.get(any) === fences.get(any)) return value;",
+      ],
+      [
+        "if (late === undefined || value",
+        "flight.lateMoved = late === undefined;\n      if (late === undefined || value",
+      ],
+    ],
+  },
+  {
+    name: "a fence that was read before it was mended is trusted",
+    races: 30,
+    file: "strict-fences.ts",
+    edits: [["for (const key of doubted) observed.set(key, undefined);", ""]],
   },
   {
     name: "a refused invalidation is forgotten",
