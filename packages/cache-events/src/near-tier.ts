@@ -1,4 +1,5 @@
 import { EntryTable } from "./entry-table.ts";
+import { CacheOptionError } from "./errors.ts";
 import { unmoved } from "./fence.ts";
 import type { Host } from "./host.ts";
 import type { Entry } from "./memory-tier.ts";
@@ -88,6 +89,19 @@ export class NearTier {
     const { tags, values } = entry;
     return tags.every(({ tag }, index) => this.#mirror.valueOf(tag) === values[index]);
   }
+}
+
+/** Entries are kept near only where that is as strict as was asked for. @throws CacheOptionError */
+export function nearTierOf(host: Host, mirror: FenceMirror | undefined): NearTier | undefined {
+  const { consistency } = host.settings;
+  if (mirror === undefined && consistency === "mirrored")
+    throw new CacheOptionError(
+      "consistency",
+      '"strict" for a store that has no mirror of its fences',
+      consistency,
+    );
+  const usable = mirror !== undefined && (mirror.strict || consistency === "mirrored");
+  return usable ? new NearTier(host, mirror) : undefined;
 }
 
 /** Of what JSON can hold. */

@@ -11,6 +11,8 @@ export interface MoveOptions {
   readonly first: readonly string[];
   /** After this time a fence that nobody moved may go; what was computed under it goes with it. */
   readonly lifetimeMs: number;
+  /** They were found absent: this invalidates nothing, so it need not outlive a loss of power, and what another process gave them meanwhile may stay. */
+  readonly create?: boolean;
   /** Reaches the other processes in the same atomic step; a store without `listen` ignores it. */
   readonly event?: string;
 }

@@ -82,14 +82,12 @@ export class SqliteStore implements SharedStore {
     );
   }
 
-  /** Resolves when the fences are on the disk. @throws StoreError */
+  /** Resolves when the fences are on the disk, unless they are only created. @throws StoreError */
   async moveFences(
     keys: readonly string[],
-    { lifetimeMs }: MoveOptions,
+    { lifetimeMs, create = false }: MoveOptions,
   ): Promise<ReadonlyMap<string, string>> {
-    const values = new Map(keys.map((key) => [key, this.#nextValue()]));
-    await this.#patiently(() => this.#setFences(values, expiryOf(lifetimeMs)));
-    return values;
+    return this.#patiently(() => this.#setFences(keys, expiryOf(lifetimeMs), create));
   }
 
   /** Closes the connection; the file stays. */
@@ -101,23 +99,36 @@ export class SqliteStore implements SharedStore {
     await this.close();
   }
 
-  #setFences(values: ReadonlyMap<string, string>, expires: number): void {
+  #setFences(
+    keys: readonly string[],
+    expires: number,
+    create: boolean,
+  ): ReadonlyMap<string, string> {
     try {
-      const removed = this.#file.change(true, (statements) => {
-        const pruned = this.#pruneFences(statements, values.size);
-        for (const [key, value] of values) {
-          statements.removeFence.run(key);
-          statements.addFence.run(key, value, expires, isCommon(key) ? 1 : 0);
+      const values = new Map<string, string>();
+      const removed = this.#file.change(!create, (statements) => {
+        const pruned = this.#pruneFences(statements, keys.length);
+        for (const key of keys) {
+          const present = create ? textOf(statements.fence.get(key)) : undefined;
+          values.set(key, present ?? this.#setFence(statements, key, expires));
         }
         return pruned;
       });
       if (removed) this.#mirror.clear();
       this.#mirror.change(values);
+      return values;
     } catch (error) {
       // Whether they moved may be unknown.
       this.#mirror.clear();
       throw error;
     }
+  }
+
+  #setFence(statements: Statements, key: string, expires: number): string {
+    const value = this.#nextValue();
+    statements.removeFence.run(key);
+    statements.addFence.run(key, value, expires, isCommon(key) ? 1 : 0);
+    return value;
   }
 
   /** What was computed under a fence that goes is invalid, so the oldest may go. */

@@ -1,14 +1,14 @@
 import { isDeepStrictEqual } from "node:util";
 import { checkAccess, checkKey, checkTags, checkValue, typed } from "./checks.ts";
 import type { Engine, Usage } from "./engine.ts";
-import { CacheOptionError, InvalidationError, SelectionError } from "./errors.ts";
+import { InvalidationError, SelectionError } from "./errors.ts";
 import type { Compute } from "./flight.ts";
 import type { Host } from "./host.ts";
 import type { Entry } from "./memory-tier.ts";
-import { NearTier } from "./near-tier.ts";
+import type { NearTier } from "./near-tier.ts";
+import { nearTierOf } from "./near-tier.ts";
 import type { GetOrSetOptions, SetOptions } from "./options.ts";
 import type { Selection } from "./selection.ts";
-import type { FenceMirror } from "./shared-store.ts";
 import type { Space } from "./space.ts";
 import { Spaces } from "./space.ts";
 import { StoreLink } from "./store-link.ts";
@@ -35,7 +35,7 @@ export class StrictEngine implements Engine {
   constructor(host: Host, store: NonNullable<Host["settings"]["store"]>) {
     this.#host = host;
     this.#link = new StoreLink(host.settings, store);
-    this.#near = nearTier(host, this.#link.mirror);
+    this.#near = nearTierOf(host, this.#link.mirror);
     this.#spaces = this.#near?.spaces ?? new Spaces();
     this.#fences = new StrictFences(
       host.settings,
@@ -265,6 +265,8 @@ export class StrictEngine implements Engine {
   }
 
   async #land(flight: StrictFlight, value: unknown, ttlMs: number | undefined): Promise<boolean> {
+    // Whether such a tag moved is asked once: who joined later might begin after it did.
+    if (flight.lateTags.length > 0) detach(flight);
     try {
       const late = await this.#lateFences(flight);
       if (late === undefined || value === undefined || this.#host.bypassed) return false;
@@ -336,18 +338,6 @@ export class StrictEngine implements Engine {
 interface BegunLook extends Look {
   /** The near tier's sequence before the store was asked. */
   readonly begun: number;
-}
-
-function nearTier(host: Host, mirror: FenceMirror | undefined): NearTier | undefined {
-  const { consistency } = host.settings;
-  if (mirror === undefined && consistency === "mirrored")
-    throw new CacheOptionError(
-      "consistency",
-      '"strict" for a store that has no mirror of its fences',
-      consistency,
-    );
-  const usable = mirror !== undefined && (mirror.strict || consistency === "mirrored");
-  return usable ? new NearTier(host, mirror) : undefined;
 }
 
 function detach(flight: StrictFlight): void {

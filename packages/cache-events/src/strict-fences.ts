@@ -1,17 +1,12 @@
 import { StoreError } from "./errors.ts";
 import { hashOf } from "./fence.ts";
 import type { Settings } from "./options.ts";
+import type { MoveOptions } from "./shared-store.ts";
 import type { StoreLink } from "./store-link.ts";
 
 /** Values of fences by their keys in the store; `undefined` for a fence that is absent or not to be trusted. */
 export type Observed = ReadonlyMap<string, string | undefined>;
 export type FenceValues = ReadonlyMap<string, string>;
-
-export interface ObservedRead {
-  readonly observed: Observed;
-  /** What was read, in the order in which it was asked for. */
-  readonly found: readonly (string | undefined)[];
-}
 
 /** The values after a move, and the near tier's sequence of it. */
 export interface Moved {
@@ -68,18 +63,18 @@ export class StrictFences {
   }
 
   /**
-   * Reads fences, and other keys ahead of them. A fence that is broken when the read begins may be mended before the answer is there,
-   * which may still have its old value.
-   *
-   * @throws StoreError
+   * To be called before the fences are read, and its result with what was read. A fence that was broken when the read was sent is
+   * not trusted, though a fresh value may have been written before the answer: the answer can be older.
    */
-  async read(keys: readonly string[], ahead: readonly string[] = []): Promise<ObservedRead> {
-    const doubted = keys.filter((key) => this.#broken.has(key));
-    const found = await this.#link.read([...ahead, ...keys]);
-    const values = found.slice(ahead.length);
-    const observed = new Map(keys.map((key, index) => [key, this.#trusted(key, values[index])]));
-    for (const key of doubted) observed.set(key, undefined);
-    return { observed, found };
+  watch(keys: readonly string[]): (raw: readonly unknown[]) => Observed {
+    const broken = this.#broken.size === 0 ? [] : keys.filter((key) => this.#broken.has(key));
+    return (raw) =>
+      new Map(
+        keys.map((key, index) => [
+          key,
+          broken.includes(key) ? undefined : this.#trusted(key, raw[index]),
+        ]),
+      );
   }
 
   /** Gives every fence a value, before the compute that relies on it. @throws StoreError */
@@ -97,7 +92,8 @@ export class StrictFences {
     const marks = all.map((key) => this.#broken.get(key));
     let values: FenceValues;
     try {
-      values = await this.#write(all, all === keys ? [] : [this.any], event);
+      const first = all === keys ? [] : [this.any];
+      values = await this.#write(all, { first, ...(event === undefined ? {} : { event }) });
     } catch (error) {
       for (const key of all) this.#break(key);
       throw error;
@@ -118,7 +114,7 @@ export class StrictFences {
     const broken = keys.filter((key) => this.#broken.has(key));
     const missing = keys.filter((key) => !this.#broken.has(key) && !this.#creating.has(key));
     if (missing.length > 0) {
-      const writing = this.#write(missing, []);
+      const writing = this.#write(missing, { first: [], create: true });
       for (const key of missing) this.#share(key, writing);
     }
     const creating = keys.filter((key) => this.#creating.has(key));
@@ -143,14 +139,10 @@ export class StrictFences {
 
   async #write(
     keys: readonly string[],
-    first: readonly string[],
-    event?: string,
+    options: Omit<MoveOptions, "lifetimeMs">,
   ): Promise<FenceValues> {
-    const values = await this.#link.moveFences(keys, {
-      first,
-      lifetimeMs: this.#lifetimeMs,
-      ...(event === undefined ? {} : { event }),
-    });
+    const lifetimeMs = this.#lifetimeMs;
+    const values = await this.#link.moveFences(keys, { ...options, lifetimeMs });
     const lacking = keys.find((key) => typeof values.get(key) !== "string");
     if (lacking === undefined) return values;
     throw new StoreError(`the store gave the fence "${lacking}" no value`);

@@ -48,14 +48,15 @@ export class StrictStore {
    */
   async look(key: string, namespace: string, tags: readonly string[]): Promise<Look> {
     const keys = this.#fenceKeys(key, namespace, tags);
-    const { observed, found } = await this.#fences.read(keys, [this.#entryKey(key, namespace)]);
-    const entry = await this.#decode(found[0]);
+    const observe = this.#fences.watch(keys);
+    const [raw, ...fences] = await this.#link.read([this.#entryKey(key, namespace), ...keys]);
+    const observed = observe(fences);
+    const entry = await this.#decode(raw);
     if (entry === undefined) return { hit: undefined, reason: "absent", observed };
     if (this.#host.settings.now() >= (entry.u ?? Infinity))
       return { hit: undefined, reason: "expired", observed };
     const rest = entry.f.map(([fence]) => fence).filter((fence) => !observed.has(fence));
-    const others: Observed =
-      rest.length === 0 ? new Map() : (await this.#fences.read(rest)).observed;
+    const others = await this.#observe(rest);
     const stands = entry.f.every(
       ([fence, value]) => (observed.get(fence) ?? others.get(fence)) === value,
     );
@@ -105,7 +106,7 @@ export class StrictStore {
   async lateFences(tags: readonly string[], begun: FenceValues): Promise<FenceValues | undefined> {
     const { any } = this.#fences;
     const keys = tags.map((tag) => this.#fences.tag(tag));
-    const late = await this.#fences.ensure((await this.#fences.read(keys)).observed);
+    const late = await this.#fences.ensure(await this.#observe(keys));
     const [now] = await this.#link.read([any]);
     return now === begun.get(any) ? late : undefined;
   }
@@ -117,6 +118,11 @@ export class StrictStore {
 
   async remove(key: string, namespace: string): Promise<void> {
     await this.#link.remove(this.#entryKey(key, namespace));
+  }
+
+  async #observe(keys: readonly string[]): Promise<Observed> {
+    const observe = this.#fences.watch(keys);
+    return observe(keys.length === 0 ? [] : await this.#link.read(keys));
   }
 
   #entryKey(key: string, namespace: string): string {

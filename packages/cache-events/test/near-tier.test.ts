@@ -33,6 +33,33 @@ function watched(store: SharedStore): { readonly store: SharedStore; asked: numb
   return watch;
 }
 
+function peekNamed(cache: EventCache): unknown {
+  return cache.peek("k", { namespace: "n" });
+}
+
+/** Two clients of one store that hand each other their events. */
+function pair(): [SharedStore, SharedStore] {
+  const mirrored = calm();
+  const listeners: ((event: string) => void)[][] = [[], []];
+  const told = (at: number): SharedStore => {
+    const store = mirrored.client();
+    return {
+      ...watched(store).store,
+      moveFences: async (keys, options) => {
+        const values = await store.moveFences(keys, options);
+        if (options.event !== undefined)
+          for (const listener of listeners[1 - at] ?? []) listener(options.event);
+        return values;
+      },
+      listen: (listener) => {
+        listeners[at]?.push(listener);
+        return { [Symbol.dispose]: () => listeners[at]?.splice(0) };
+      },
+    };
+  };
+  return [told(0), told(1)];
+}
+
 describe("the near tier", () => {
   test("a hit asks no store, by getOrSet, get and peek, in a namespace too", async () => {
     const watch = watched(calm().client());
@@ -80,10 +107,9 @@ describe("the near tier", () => {
       );
     await read(a);
     await read(b);
-    const peek = (cache: EventCache): unknown => cache.peek("k", { namespace: "n" });
-    expect([peek(a), peek(b)]).toEqual([1, 1]);
+    expect([peekNamed(a), peekNamed(b)]).toEqual([1, 1]);
     await invalidate(b);
-    expect([peek(a), peek(b)]).toEqual([undefined, undefined]);
+    expect([peekNamed(a), peekNamed(b)]).toEqual([undefined, undefined]);
     expect([await read(a), await read(b)]).toEqual([2, 2]);
   });
 
@@ -228,28 +254,6 @@ describe("a mirror that may lag", () => {
 });
 
 describe("events of other processes", () => {
-  function pair(): [SharedStore, SharedStore] {
-    const mirrored = calm();
-    const listeners: ((event: string) => void)[][] = [[], []];
-    const told = (at: number): SharedStore => {
-      const store = mirrored.client();
-      return {
-        ...watched(store).store,
-        moveFences: async (keys, options) => {
-          const values = await store.moveFences(keys, options);
-          if (options.event !== undefined)
-            for (const listener of listeners[1 - at] ?? []) listener(options.event);
-          return values;
-        },
-        listen: (listener) => {
-          listeners[at]?.push(listener);
-          return { [Symbol.dispose]: () => listeners[at]?.splice(0) };
-        },
-      };
-    };
-    return [told(0), told(1)];
-  }
-
   test("reach the subscribers of the cache of that name, with a rule or without, once", async () => {
     const [here, there] = pair();
     const one = new EventCache({ store: here, rules: { taskCompleted: () => ["tasks"] } });

@@ -121,7 +121,7 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     edits: [
       [
         "const keys = tags.map((tag) => this.#fences.tag(tag));",
-        "const keys = tags.map((tag) => this.#fences.tag(tag));\n    if (begun.size > 0) return this.#fences.ensure((await this.#fences.read(keys)).observed);",
+        "const keys = tags.map((tag) => this.#fences.tag(tag));\n    if (begun.size > 0) return this.#fences.ensure(await this.#observe(keys));",
       ],
     ],
   },
@@ -141,7 +141,7 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     edits: [
       [
         "const fences = new Map([...late, ...flight.fences]);",
-        "const names = [...flight.fences.keys()];\n      const fences = new Map([...late, ...(await this.#fences.ensure((await this.#fences.read(names)).observed))]);",
+        "const names = [...flight.fences.keys()];\n      const fences = new Map([...late, ...(await this.#fences.ensure(this.#fences.watch(names)(await this.#link.read(names))))]);",
       ],
     ],
   },
@@ -186,7 +186,12 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     name: "a fence that was read before it was mended is trusted",
     races: 30,
     file: "strict-fences.ts",
-    edits: [["for (const key of doubted) observed.set(key, undefined);", ""]],
+    edits: [
+      [
+        "this.#broken.size === 0 ? [] : keys.filter((key) => this.#broken.has(key))",
+        "keys.filter(() => false)",
+      ],
+    ],
   },
   {
     name: "a refused invalidation is forgotten",

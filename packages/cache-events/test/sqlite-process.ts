@@ -116,10 +116,10 @@ async function renewed<T extends { readonly value: string }>(
   return Promise.all(renewing);
 }
 
-await using store = sqliteStore({ path: `${folder}/cache.db` });
+const store = sqliteStore({ path: `${folder}/cache.db` });
 const shared = planted(store);
-await using one = new EventCache({ store: shared });
-await using other = new EventCache({ store: shared });
+const [one, other] = [new EventCache({ store: shared }), new EventCache({ store: shared })];
 for (const cache of [one, other]) cache.on("hit", () => counted.hits++);
 await Promise.all([work(one), work(one), work(other)]);
+await store.close();
 console.log(JSON.stringify(counted));

@@ -49,6 +49,26 @@ describe("tags that come out of the compute", () => {
     expect(await b.getOrSet("k", () => "new")).toBe("new");
   });
 
+  test("a read that begins after an invalidation does not join a compute that is being stored", async () => {
+    const store = calmStore();
+    const [a, b] = [processOn(store), processOn(store)];
+    const slow = deferred<string>();
+    const old = a.getOrSet("k", late(slow.promise));
+    await settle();
+    store.immediate = false;
+    slow.resolve("old");
+    await store.run(/^0 (get|set .*:f:)/);
+    expect(store.pending).toEqual([expect.stringMatching(/^0 set .*:e:/)]);
+    const invalidated = b.invalidateByTags(["x"]);
+    await store.run(/^1 /);
+    await invalidated;
+    const reader = a.getOrSet("k", late(Promise.resolve("new")));
+    await store.run(/^0 (get|set .*:f:)/);
+    store.immediate = true;
+    await store.run(/./);
+    expect(await Promise.all([old, reader])).toEqual(["old", "new"]);
+  });
+
   test("an invalidation that was refused still keeps this process from sharing an older compute", async () => {
     const store = calmStore();
     const cache = processOn(store);

@@ -35,6 +35,7 @@ export const command: fc.Arbitrary<Step> = fc.oneof(
   { weight: 5, arbitrary: fc.record({ do: kind("finish"), index }) },
   { weight: 12, arbitrary: fc.record({ do: kind("step"), index }) },
   { weight: 8, arbitrary: fc.record({ do: kind("quiet") }) },
+  { weight: 8, arbitrary: fc.record({ do: kind("hurry") }) },
   { weight: 3, arbitrary: fc.record({ do: kind("tag"), process, tag: fc.constantFrom(...tags) }) },
   {
     weight: 1,
@@ -71,7 +72,7 @@ export interface Step {
 
 interface Coming {
   readonly seq: number;
-  raise(): void;
+  readonly raise: () => void;
 }
 
 /** What the processes share: a Keyv store, or one with mirrors. */
@@ -93,14 +94,14 @@ export class World {
   /** Hits that asked no store. */
   peeks = 0;
 
-  constructor(kind: Kind) {
-    this.#mirrored = kind === "keyv" ? undefined : new MirroredStore(kind);
+  constructor(shared: Kind) {
+    this.#mirrored = shared === "keyv" ? undefined : new MirroredStore(shared);
     this.#store = this.#mirrored?.store ?? new FaultyStore();
     const options: EventCacheOptions = {
       storeTimeoutMs,
       timers: this.#timers,
       now: this.#clock.now,
-      consistency: kind === "lagging" ? "mirrored" : "strict",
+      consistency: shared === "lagging" ? "mirrored" : "strict",
     };
     const client = (): NonNullable<EventCacheOptions["store"]> =>
       this.#mirrored?.client() ?? this.#store.client();
@@ -126,6 +127,8 @@ export class World {
         return settle();
       case "quiet":
         return this.#quiet();
+      case "hurry":
+        return this.#quiet(1);
       case "tag":
         return this.#invalidate(at, `tag ${tag}`, () => cache.invalidateByTags([tag]));
       case "write":
@@ -175,10 +178,11 @@ export class World {
     }
   }
 
-  async #quiet(): Promise<void> {
+  /** All that is asked of the store happens, but for what has waited longest. */
+  async #quiet(but = 0): Promise<void> {
     await settle();
-    while (this.#store.pending.length > 0) {
-      this.#store.step(0);
+    while (this.#store.pending.length > but) {
+      this.#store.step(but);
       await settle();
     }
   }
@@ -214,7 +218,7 @@ export class World {
 
   /** Without haste: the process has the value near, unless a fault is due. */
   async #warm(at: number, name: string): Promise<void> {
-    for (const _ of [1, 2]) {
+    for (let turn = 0; turn < 2; turn++) {
       while (this.#mirrored?.deliver(at) === true);
       this.#read(at, name);
       await this.#finish();
@@ -227,10 +231,10 @@ export class World {
     this.#check(at, name, Promise.resolve(value));
   }
 
-  #evict(index: number): void {
+  #evict(place: number): void {
     const { data } = this.#store;
-    if (this.#mirrored === undefined) data.delete([...data.keys()].at(index) ?? "");
-    else this.#mirrored.evict(index);
+    if (this.#mirrored === undefined) data.delete([...data.keys()].at(place) ?? "");
+    else this.#mirrored.evict(place);
   }
 
   #check(at: number, name: string, read: Promise<number | undefined>): void {
@@ -257,15 +261,14 @@ export class World {
    * which a mirror that never lags has none to wait. Refused, it still binds the one that asked.
    */
   #invalidate(at: number, what: string, call: () => Promise<unknown>, when = ++this.#time): void {
-    const raise = (process: number) => (): void => {
-      const floors = this.#floors[process];
+    const raise = (who: number) => (): void => {
+      const floors = this.#floors[who];
       floors?.set(what, Math.max(when, floors.get(what) ?? 0));
     };
     const confirmed = (): void => {
       raise(at)();
       const seq = this.#mirrored?.seq ?? 0;
-      for (const [process, coming] of this.#coming.entries())
-        coming.push({ seq, raise: raise(process) });
+      for (const [who, coming] of this.#coming.entries()) coming.push({ seq, raise: raise(who) });
     };
     this.#calls.push(call().then(confirmed, raise(at)));
   }
