@@ -4,6 +4,8 @@ export interface PlantedBug {
   readonly cache: "memory" | "strict";
   readonly file: string;
   readonly edits: readonly (readonly [find: string, replace: string])[];
+  /** Random races until it has to be found; default 6. */
+  readonly races?: number;
 }
 
 const memory: readonly Omit<PlantedBug, "cache">[] = [
@@ -158,6 +160,33 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
       [
         "flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any);",
         "any !== '' || fences.size === 0;",
+      ],
+    ],
+  },
+  {
+    name: "a reader that joined does not mind what moves while the result is stored",
+    races: 30,
+    file: "strict-engine.ts",
+    edits: [
+      [
+        "flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any);",
+        "!flight.lateMoved || flight.fences.get(any) === fences.get(any);",
+      ],
+      ["if (flight.lateTags.length > 0) detach(flight);", ""],
+      [
+        "if (late === undefined || value",
+        "flight.lateMoved = late === undefined;\n      if (late === undefined || value",
+      ],
+    ],
+  },
+  {
+    name: "a fence that was read before it was mended is trusted",
+    races: 30,
+    file: "strict-fences.ts",
+    edits: [
+      [
+        "this.#broken.size === 0 ? [] : keys.filter((key) => this.#broken.has(key))",
+        "keys.filter(() => false)",
       ],
     ],
   },

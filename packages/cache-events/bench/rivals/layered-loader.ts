@@ -28,6 +28,8 @@ export async function open(context: OpenContext): Promise<CacheUnderTest> {
         getManyFromGroup: () => Promise.resolve([]),
       },
     ],
+    // It would print every error of a compute.
+    loadErrorHandler() {},
     ...shared(name, ttlMs, clients),
   });
   await loader.init();

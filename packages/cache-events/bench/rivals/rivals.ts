@@ -6,7 +6,8 @@ export interface Rival {
   readonly packages: readonly string[];
 }
 
-const eventCache = { name: "EventCache", module: "event-cache", packages: [] };
+const own = "@mcp-accel/cache-events";
+const eventCache = { name: "EventCache", module: "event-cache", packages: [own] };
 
 /** In one process, over memory. */
 export const local: readonly Rival[] = [
@@ -31,11 +32,11 @@ export const local: readonly Rival[] = [
 
 /** In several processes, over one Redis. */
 export const shared: readonly Rival[] = [
-  { ...eventCache, name: "EventCache, any Keyv store", packages: ["@keyv/redis"] },
+  { ...eventCache, name: "EventCache, any Keyv store", packages: [own, "@keyv/redis"] },
   {
     name: "EventCache, redisStore",
     module: "event-cache-redis",
-    packages: ["@redis/client"],
+    packages: [own, "@redis/client"],
   },
   {
     name: "bentocache, tags and bus",

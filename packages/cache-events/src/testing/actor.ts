@@ -23,7 +23,7 @@ export async function act(witness: Witness, workload: Workload, pace: Pace): Pro
   try {
     await perform(witness, workload.next(), pace);
   } catch (error) {
-    if (!(error instanceof PlannedError)) witness.recorder.failed(error);
+    if (!isPlanned(error)) witness.recorder.failed(error);
   }
   await pace.pause();
 }
@@ -41,6 +41,16 @@ async function perform(witness: Witness, operation: Operation, pace: Pace): Prom
     default:
       return witness.read(operation.target, planOf(witness, operation.target.lateTags, pace));
   }
+}
+
+/** Some caches wrap what a compute throws. */
+function isPlanned(error: unknown): boolean {
+  let cause = error;
+  for (let depth = 0; cause instanceof Error && depth < 5; depth++) {
+    if (cause instanceof PlannedError) return true;
+    ({ cause } = cause);
+  }
+  return false;
 }
 
 type CutOperation = Extract<Operation, { kind: "cut" }>["cut"];

@@ -8,7 +8,7 @@ import { targetOf } from "./witness.ts";
 export interface Case {
   readonly name: string;
   readonly needs: readonly CacheNeed[];
-  play(scene: Scene): Promise<void>;
+  readonly play: (scene: Scene) => Promise<void>;
 }
 
 const target = targetOf({ key: "a:1", tags: ["red", "green"], prefixes: ["a:"] });

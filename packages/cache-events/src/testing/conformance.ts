@@ -9,6 +9,7 @@ import type { RaceProcessesOptions } from "./race-processes.ts";
 import { raceProcesses } from "./race-processes.ts";
 import { assertFresh, assertNothingStale } from "./report.ts";
 import { Scene } from "./scene.ts";
+import { holdingTimers } from "./turns.ts";
 
 export interface ConformanceOptions {
   readonly open: OpenCache;
@@ -49,8 +50,6 @@ export interface ConformanceCase {
 
 const defaultSeeds = [1, 2, 3, 4, 5];
 const defaultLimitMs = 30_000;
-/** Unlike the timers of a cache they keep the process alive: a case that hangs is to be reported. */
-const timers = { set: setTimeout, clear: clearTimeout };
 
 /** The suite as named cases, for any test runner: `for (const { name, run } of cacheConformance({ open })) test(name, run);` */
 export function cacheConformance(options: ConformanceOptions): readonly ConformanceCase[] {
@@ -59,7 +58,7 @@ export function cacheConformance(options: ConformanceOptions): readonly Conforma
     ...cases.map((one) => ({
       name: one.name,
       // Runners that look at the number of parameters must find none.
-      run: (context: RunnerContext | undefined = undefined) => play(one, options, context),
+      run: (...[context]: readonly [RunnerContext?]) => play(one, options, context),
     })),
     ...seeds.map((seed) => raceCase({ ...options, seed })),
     ...(processes === undefined ? [] : [processCase(processes)]),
@@ -75,7 +74,7 @@ async function play(
   const limited = <T>(what: string, work: Promise<T>): Promise<T> =>
     within(
       work,
-      timers,
+      holdingTimers,
       limitMs,
       () => new RaceError(`${what} did not end within limitMs = ${limitMs}`),
     );

@@ -1,8 +1,10 @@
+import { within } from "../timers.ts";
 import { RaceError } from "./errors.ts";
 import type { History } from "./history.ts";
 import type { Command, Reply } from "./race-messages.ts";
 import type { RaceReport } from "./report.ts";
 import { reportOn } from "./report.ts";
+import { holdingTimers } from "./turns.ts";
 import { WorkerLink } from "./worker-link.ts";
 
 export interface FaultContext {
@@ -64,7 +66,9 @@ let races = 0;
  * @throws RaceError when a worker fails or does not answer, and whatever a fault throws.
  */
 export async function raceProcesses(options: RaceProcessesOptions): Promise<RaceReport> {
-  const { processes = 3, execArgv = process.execArgv, seed = 1 } = options;
+  const { processes = 3, execArgv = process.execArgv, seed = 1, clockOffsetsMs } = options;
+  if (clockOffsetsMs?.length === 0)
+    throw new RaceError("clockOffsetsMs: expected at least one number, received none");
   const links = Array.from({ length: processes }, (_, worker) => new WorkerLink(worker, execArgv));
   try {
     const { histories, skipped } = await run(links, options);
@@ -81,15 +85,18 @@ async function run(
   options: RaceProcessesOptions,
 ): Promise<{ histories: readonly History[]; skipped: RaceReport["skipped"] }> {
   const { rounds = 4, operations = 1_000, roundMs = 5_000, limitMs = 30_000, faults } = options;
-  await Promise.all(plans(links, options).map((command, at) => links[at]?.ask(command, limitMs)));
+  const shared = { name: `race-${process.pid}-p${++races}`, originNs: process.hrtime.bigint() };
+  await Promise.all(
+    links.map((link, worker) => link.ask(planOf(worker, options, shared), limitMs)),
+  );
   const pids = links.map(({ pid }) => pid).filter((pid) => pid !== undefined);
   for (let round = 0; round < rounds; round++) {
     const context = { round, pids };
     await Promise.all([
       askAll(links, { do: "round", operations, limitMs: roundMs }, roundMs + limitMs),
-      faults?.during?.(context),
+      settled("during", faults?.during?.(context), roundMs + limitMs),
     ]);
-    await faults?.between?.(context);
+    await settled("between", faults?.between?.(context), limitMs);
   }
   const replies = await askAll(links, { do: "collect" }, limitMs);
   await askAll(links, { do: "close" }, limitMs);
@@ -100,6 +107,15 @@ async function run(
   };
 }
 
+async function settled(name: keyof Faults, fault: unknown, limitMs: number): Promise<void> {
+  await within(
+    Promise.resolve(fault),
+    holdingTimers,
+    limitMs,
+    () => new RaceError(`faults.${name} did not settle within ${limitMs} ms`),
+  );
+}
+
 function askAll(
   links: readonly WorkerLink[],
   command: Command,
@@ -108,14 +124,19 @@ function askAll(
   return Promise.all(links.map((link) => link.ask(command, limitMs)));
 }
 
-function plans(links: readonly WorkerLink[], options: RaceProcessesOptions): readonly Command[] {
+interface Shared {
+  readonly name: string;
+  readonly originNs: bigint;
+}
+
+function planOf(
+  worker: number,
+  options: RaceProcessesOptions,
+  { name, originNs }: Shared,
+): Command {
   const { module, clockOffsetsMs = defaultOffsetsMs, seed = 1, data } = options;
   const { ttlMs = 300_000, maxEntries = 12, actors = 8, computeMs = 3 } = options;
-  if (clockOffsetsMs.length === 0)
-    throw new RaceError("clockOffsetsMs: expected at least one number, received none");
-  const name = `race-${process.pid}-p${++races}`;
-  const originNs = process.hrtime.bigint();
-  return links.map((_link, worker) => ({
+  return {
     do: "open",
     plan: {
       module: String(module),
@@ -130,5 +151,5 @@ function plans(links: readonly WorkerLink[], options: RaceProcessesOptions): rea
       computeMs,
       data,
     },
-  }));
+  };
 }

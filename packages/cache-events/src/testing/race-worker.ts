@@ -88,7 +88,8 @@ async function answer(command: Command): Promise<Reply> {
         await worker?.round(command.operations, command.limitMs);
         return { did: "round" };
       case "collect":
-        if (worker === undefined) throw new Error("expected an open cache to collect from");
+        if (worker === undefined)
+          throw new Error("expected the cache to be open before it is collected");
         return worker.collect();
       default:
         await worker?.close();

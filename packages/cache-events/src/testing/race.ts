@@ -97,7 +97,7 @@ class Track {
       }
     };
     await Promise.all(Array.from({ length: actors }, actor));
-    await Promise.all(parties.map(({ witness }) => witness.cache.close?.()));
+    await Promise.all(parties.map(async ({ witness }) => witness.cache.close?.()));
     return parties.map(({ witness }) => witness);
   }
 

@@ -1,17 +1,37 @@
+import type { Timers } from "../timers.ts";
 import { RaceError } from "./errors.ts";
+
+/** Unlike those of a cache they keep the process alive: what hangs is to be reported. */
+export const holdingTimers: Timers = {
+  set: (callback, delayMs) => setTimeout(callback, delayMs),
+  clear: (timer) => clearTimeout(timer as NodeJS.Timeout),
+};
+
+interface Waiter {
+  readonly wake: () => void;
+  /** Number of the turn before which it is not woken while others wait. */
+  readonly due: number;
+}
+
+/** So many waiters stand still for so many turns: what can happen meanwhile is where bugs are. */
+const stalling = 0.1;
+const stallTurns = 100;
 
 /** Wakes those who wait one at a time, in an order that only the random numbers decide. */
 export class Turns {
   readonly #random: () => number;
-  readonly #waiting: (() => void)[] = [];
+  readonly #waiting: Waiter[] = [];
+  #now = 0;
 
   constructor(random: () => number) {
     this.#random = random;
   }
 
   turn(): Promise<void> {
-    return new Promise((resolve) => {
-      this.#waiting.push(resolve);
+    const stalls = this.#random() < stalling;
+    const due = this.#now + (stalls ? Math.floor(stallTurns * this.#random()) : 0);
+    return new Promise((wake) => {
+      this.#waiting.push({ wake, due });
     });
   }
 
@@ -40,9 +60,14 @@ export class Turns {
   }
 
   #wake(): void {
-    const index = Math.floor(this.#random() * this.#waiting.length);
-    const [waiter] = this.#waiting.splice(index, 1);
-    waiter?.();
+    this.#now++;
+    const due = [...this.#waiting.keys()].filter(
+      (index) => (this.#waiting[index]?.due ?? 0) <= this.#now,
+    );
+    const count = due.length > 0 ? due.length : this.#waiting.length;
+    const choice = Math.floor(this.#random() * count);
+    const [waiter] = this.#waiting.splice(due[choice] ?? choice, 1);
+    waiter?.wake();
   }
 }
 

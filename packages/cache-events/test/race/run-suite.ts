@@ -10,7 +10,7 @@ const suite = cacheConformance({
   open,
   instances: Number(instances),
   seeds: Array.from({ length: Number(seeds) }, (_, index) => index + 1),
-  operations: 3_000,
+  operations: 5_000,
   refusedBindLocally: true,
   limitMs: 10_000,
 });
