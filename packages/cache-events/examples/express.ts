@@ -1,3 +1,4 @@
+/* oxlint-disable oxc/no-async-endpoint-handlers -- Express 5 hands rejections to its error handler. */
 // A JSON service with a cached list: the first reader computes, others wait for it or hit, and a write is seen by the next read.
 import assert from "node:assert/strict";
 import { once } from "node:events";
