@@ -128,7 +128,7 @@ export class StrictEngine implements Engine {
     this.#host.invalidated(1, { kind: "namespace", namespace: name });
   }
 
-  listen(listener: (event: string) => unknown): Disposable | undefined {
+  listen(listener: (event: string) => void): Disposable | undefined {
     return this.#link.listen(listener);
   }
 
@@ -221,8 +221,8 @@ export class StrictEngine implements Engine {
       this.#host.countCoalesced(space);
       const value = await flight.wait(signal);
       const { any } = this.#fences;
-      if (flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any)) return value;
-      // A tag that came out of the compute may have moved before this read began, also while the result was being stored.
+      if (!flight.lateMoved || flight.fences.get(any) === fences.get(any)) return value;
+      // A tag that came out of the compute may have moved before this read began.
       const again = await this.#look(key, namespace, tags);
       if (again?.hit !== undefined) return again.hit.value;
       const anew = again && (await this.#ensure(again));
@@ -269,6 +269,7 @@ export class StrictEngine implements Engine {
     if (flight.lateTags.length > 0) detach(flight);
     try {
       const late = await this.#lateFences(flight);
+      flight.lateMoved = late === undefined;
       if (late === undefined || value === undefined || this.#host.bypassed) return false;
       const fences = new Map([...late, ...flight.fences]);
       const { key, space, born } = flight;

@@ -162,25 +162,16 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     file: "strict-engine.ts",
     edits: [
       [
-        "if (flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any)) return value;",
+        "if (!flight.lateMoved || flight.fences.get(any) === fences.get(any)) return value;",
         "if (any !== undefined) return value;",
       ],
     ],
   },
   {
-    name: "a reader that joined does not mind what moves while the result is stored",
+    name: "a reader joins a compute whose late tags have been asked for",
     races: 30,
     file: "strict-engine.ts",
-    edits: [
-      [
-        "if (flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any)) return value;",
-        "if (!flight.lateMoved || flight.fences.get(any) === fences.get(any)) return value;",
-      ],
-      [
-        "if (late === undefined || value",
-        "flight.lateMoved = late === undefined;\n      if (late === undefined || value",
-      ],
-    ],
+    edits: [["if (flight.lateTags.length > 0) detach(flight);", ""]],
   },
   {
     name: "a fence that was read before it was mended is trusted",

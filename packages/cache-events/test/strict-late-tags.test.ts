@@ -98,28 +98,6 @@ describe("tags that come out of the compute", () => {
     expect(await joiner).toBe("new");
   });
 
-  test("a joiner computes again when such a tag moved while the result was being stored", async () => {
-    const store = calmStore();
-    const [a, b] = [processOn(store), processOn(store)];
-    const slow = deferred<string>();
-    const old = a.getOrSet("k", late(slow.promise));
-    await settle();
-    store.immediate = false;
-    slow.resolve("old");
-    await store.run(/^0 (get|set .*:f:)/);
-    expect(store.pending).toEqual([expect.stringMatching(/^0 set default:e:/)]);
-    const invalidated = b.invalidateByTags(["x"]);
-    await store.run(/^1 /);
-    await invalidated;
-    const joiner = a.getOrSet("k", late(Promise.resolve("new")));
-    await store.run(/^0 get/);
-    expect(a.stats().coalesced).toBe(1);
-    store.immediate = true;
-    await store.run(/./);
-    expect(await old).toBe("old");
-    expect(await joiner).toBe("new");
-  });
-
   test("a joiner that finds the value stored meanwhile takes it, and computes alone when the store is gone", async () => {
     const store = calmStore();
     const [a, b] = [processOn(store), processOn(store)];
