@@ -128,7 +128,7 @@ export class StrictEngine implements Engine {
     this.#host.invalidated(1, { kind: "namespace", namespace: name });
   }
 
-  listen(listener: (event: string) => unknown): Disposable | undefined {
+  listen(listener: (event: string) => void): Disposable | undefined {
     return this.#link.listen(listener);
   }
 
@@ -276,6 +276,7 @@ export class StrictEngine implements Engine {
     if (flight.lateTags.length > 0) detach(flight);
     try {
       const late = await this.#lateFences(flight);
+      flight.lateMoved = late === undefined;
       if (late === undefined || value === undefined || this.#host.bypassed) return false;
       const fences = new Map([...late, ...flight.fences]);
       const { key, space, born } = flight;

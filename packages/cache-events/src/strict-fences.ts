@@ -100,7 +100,6 @@ export class StrictFences {
     }
     for (const [index, key] of all.entries()) {
       if (this.#broken.get(key) === marks[index]) this.#broken.delete(key);
-      this.#creating.delete(key);
     }
     return { values, seq: this.#moved(all) };
   }
@@ -109,7 +108,7 @@ export class StrictFences {
     return typeof raw === "string" && !this.#broken.has(key) ? raw : undefined;
   }
 
-  /** Reads that find a fence absent share the value that one of them creates, unless this process invalidated it meanwhile. */
+  /** Reads that find a fence absent at the same time share the value that one of them creates. */
   async #create(keys: readonly string[]): Promise<FenceValues> {
     const broken = keys.filter((key) => this.#broken.has(key));
     const missing = keys.filter((key) => !this.#broken.has(key) && !this.#creating.has(key));
@@ -130,9 +129,7 @@ export class StrictFences {
   #share(key: string, writing: Promise<FenceValues>): void {
     const creating = writing
       .then((values) => values.get(key) ?? "")
-      .finally(() => {
-        if (this.#creating.get(key) === creating) this.#creating.delete(key);
-      });
+      .finally(() => this.#creating.delete(key));
     creating.catch(() => {});
     this.#creating.set(key, creating);
   }
@@ -149,7 +146,6 @@ export class StrictFences {
   }
 
   #break(key: string): void {
-    this.#creating.delete(key);
     const full = this.#broken.size >= maxBroken && !this.#broken.has(key);
     const broken = full ? this.everything : key;
     this.#broken.set(broken, ++this.#failures);

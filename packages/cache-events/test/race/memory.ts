@@ -3,7 +3,16 @@ import type { CacheUnderTest, OpenContext } from "@mcp-accel/cache-events/testin
 import { eventCacheUnderTest } from "@mcp-accel/cache-events/testing";
 
 /** The cache of one process. */
-export function open({ name, now, random, ttlMs, maxEntries }: OpenContext): CacheUnderTest {
-  const cache = new EventCache({ name, now, random, ttlMs, maxEntries });
-  return eventCacheUnderTest(cache, { prefixes: true });
+export function open({
+  name,
+  now,
+  random,
+  ttlMs,
+  staleMs,
+  maxEntries,
+}: OpenContext): CacheUnderTest {
+  const stale = { staleWhileRevalidateMs: staleMs, staleIfErrorMs: staleMs };
+  const cache = new EventCache({ name, now, random, ttlMs, maxEntries, ...stale });
+  const features = ["namespaces", "lateTags", "signal", "staleWhileRevalidate"] as const;
+  return eventCacheUnderTest(cache, { prefixes: true, features });
 }
