@@ -5,8 +5,9 @@ import { open as openMemory } from "./memory.ts";
 
 /** A cache that lacks something, so that the runner has something to skip. */
 function open(context: OpenContext): CacheUnderTest {
-  const { clearPrefix: _withheld, ...cache } = openMemory(context);
-  return cache;
+  const members = Object.entries(openMemory(context));
+  const kept = members.filter(([name]) => name !== "clearPrefix");
+  return Object.fromEntries(kept) as unknown as CacheUnderTest;
 }
 
 for (const { name, run } of cacheConformance({ open, seeds: [1] }))
