@@ -94,6 +94,7 @@ export function compose(config: Config, logger: Logger): Composition {
     changes: new ResourceChanges(events, (error) => reportError(error, "resource change")),
     guardResponse,
     guardTransport,
+    stopWriting: () => store.stopWriting(),
     reportError,
   };
   const operations: Operations = {

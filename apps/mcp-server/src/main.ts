@@ -10,4 +10,6 @@ if (major < 22 || (major === 22 && minor < 19)) {
 } else {
   const { run } = await import("./cli.ts");
   process.exitCode = await run(process.argv.slice(2));
+  // What a client does not read must not keep the process.
+  setTimeout(() => process.exit(), 500).unref();
 }

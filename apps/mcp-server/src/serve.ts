@@ -21,10 +21,11 @@ export interface RunningServer extends AsyncDisposable {
 /** Serves until the client has gone (stdio) or the process is told to stop (SIGINT, SIGTERM). */
 export async function serve(config: Config, { stdio }: { readonly stdio: boolean }): Promise<void> {
   const logger = createLogger(config["log.level"]);
+  const stopped = Promise.race([stopSignal(logger), launcherGone(logger)]);
   const server = stdio ? startStdio(config, logger) : await startHttp(config, logger);
   if (server.banner !== undefined) console.log(server.banner);
   try {
-    await Promise.race([server.ended, stopSignal(logger), launcherGone(logger)]);
+    await Promise.race([server.ended, stopped]);
   } finally {
     await server[Symbol.asyncDispose]();
   }

@@ -227,6 +227,32 @@ describe("serve over stdio", () => {
     expect(code).toBe(0);
   });
 
+  test.each(["SIGTERM", "the end of its input"])(
+    "ends at %s although its client does not read",
+    async (how) => {
+      const child = spawn(process.execPath, [
+        ...fromSource,
+        "serve",
+        "--stdio",
+        "--store",
+        ":memory:",
+      ]);
+      child.stdout.pause();
+      child.stdin.on("error", () => {});
+      child.stdin.write(initialize);
+      for (let id = 2; id < 200; id += 1) child.stdin.write(request(id, "tools/list"));
+      let log = "";
+      for await (const data of child.stderr) {
+        log += String(data);
+        if (log.includes("serving")) break;
+      }
+      if (how === "SIGTERM") child.kill("SIGTERM");
+      else child.stdin.end();
+      const [code] = (await once(child, "exit")) as [number];
+      expect(code).toBe(0);
+    },
+  );
+
   test("lets a client that only asked for server/discover fall back to a 2025 protocol", async () => {
     const discover = request(0, "server/discover", {
       _meta: {

@@ -84,6 +84,21 @@ describe("the MCP endpoint answers bad requests with one clear error", () => {
     }
   });
 
+  test("bodies that are never finished have a common budget, which is free again when they go", async () => {
+    const open = Array.from({ length: 32 }, () => {
+      const unfinished = request(server.url, {
+        method: "POST",
+        headers: { "content-type": "application/json", "content-length": "2000", accept },
+      });
+      unfinished.on("error", () => {});
+      unfinished.write("x".repeat(1_999));
+      return unfinished;
+    });
+    await expect.poll(async () => (await post("x".repeat(100)))[0]).toBe(503);
+    for (const unfinished of open) unfinished.destroy();
+    await expect.poll(async () => (await post("x".repeat(100)))[0]).toBe(400);
+  });
+
   test("another content type", async () => {
     const [status, { error }] = await post("{}", { "content-type": "text/plain" });
     expect(status).toBe(415);
@@ -146,7 +161,7 @@ describe("sessions of the 2025 protocols", () => {
 
 describe("overload", () => {
   test("more requests under way than the guard admits get 503 with Retry-After, and a place when one ends", async () => {
-    const small = await startServer({ "http-max-sessions": "1" });
+    const small = await startServer({ "http-max-requests": "4" });
     const client = await connectHttp("2026", small.url);
     const { swarm } = structured<{ swarm: { id: string } }>(
       await client.call("create_swarm", { name: "s", size: 0 }),

@@ -1,6 +1,6 @@
 import { createInterface } from "node:readline";
 import { PassThrough } from "node:stream";
-import { beforeEach, describe, expect, test } from "vitest";
+import { beforeEach, describe, expect, test, vi } from "vitest";
 import { LineTransport, type JsonRpcMessage } from "../src/stdio/line-transport.ts";
 
 const ping = (id: number): string => JSON.stringify({ jsonrpc: "2.0", id, method: "ping" });
@@ -162,10 +162,45 @@ describe("the line transport", () => {
   test("finish() answers what is under way, takes nothing new, and closes", async () => {
     input.write(`${ping(1)}\n`);
     await tick();
-    await transport.finish(60_000);
+    await transport.finish(60_000, () => {});
     input.write(`${ping(2)}\n`);
     await tick();
     await transport.send({ jsonrpc: "2.0", id: 1, result: {} });
+    await closed;
+    expect(messages).toMatchObject([{ id: 1 }]);
+  });
+
+  test("finish() answers what is left at its limit with an error, once the rest has been told", async () => {
+    input.write(`${ping(1)}\n`);
+    await tick();
+    const told: string[] = [];
+    await transport.finish(1, () => void told.push("told"));
+    await closed;
+    expect(told).toEqual(["told"]);
+    expect(written()).toMatchObject([
+      { id: 1, error: { message: expect.stringMatching(/stopping/) as string } },
+    ]);
+  });
+
+  test("finish() of a transport that is closed keeps nothing alive", async () => {
+    input.end();
+    await closed;
+    vi.useFakeTimers();
+    await transport.finish(60_000, () => {});
+    expect(vi.getTimerCount()).toBe(0);
+    vi.useRealTimers();
+  });
+
+  test("refuses an id that is in use", async () => {
+    input.write(`${ping(1)}\n${ping(1)}\n`);
+    await tick();
+    expect(messages).toHaveLength(1);
+    expect(written()).toMatchObject([{ id: null, error: { code: -32600 } }]);
+  });
+
+  test("a request that never ends holds up neither the end of the input nor a stop", async () => {
+    const listen = { jsonrpc: "2.0", id: 1, method: "subscriptions/listen" };
+    input.end(`${JSON.stringify(listen)}\n`);
     await closed;
     expect(messages).toMatchObject([{ id: 1 }]);
   });

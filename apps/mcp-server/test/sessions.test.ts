@@ -164,6 +164,13 @@ describe("a session of the 2025 protocols", () => {
     const second = await post({ id: 2, method: "ping" }, session);
     expect(second.status).toBe(400);
     expect(await second.text()).toMatch(/the id 2 belongs to a request that is still under way/);
+    const twice = [3, 3].map((id) => ({ jsonrpc: "2.0", id, method: "ping" }));
+    const batch = await fetch(listener.url, {
+      method: "POST",
+      headers: { ...common, ...session },
+      body: JSON.stringify(twice),
+    });
+    expect(batch.status).toBe(400);
     toolMayEnd.resolve();
     await (await calling).text();
     expect((await post({ id: 2, method: "ping" }, session)).status).toBe(200);

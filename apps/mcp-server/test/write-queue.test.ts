@@ -29,6 +29,17 @@ const write = (name: string): Promise<number> => queue.run(() => done.push(name)
 const lockedUntil = (ms: number) => () => clock.now() < ms;
 
 describe("a write", () => {
+  test("settles also when its time ends while the late ones are being sorted out", async () => {
+    const now = clock.now.bind(clock);
+    let readings = 0;
+    // Every look at the clock takes a moment, as it does.
+    clock.now = () => now() + (readings += 0.013);
+    isLocked = () => true;
+    const writes = Array.from({ length: 20 }, (_, index) => write(`w${index}`));
+    const settled = await Promise.allSettled(writes);
+    expect(settled.map(({ status }) => status)).toEqual(writes.map(() => "rejected"));
+  });
+
   test("is done before the call returns when nothing stands in its way", async () => {
     const writing = write("a");
     expect(done).toEqual(["a"]);

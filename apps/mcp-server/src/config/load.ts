@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { isAbsolute, join } from "node:path";
 import { ConfigError } from "../errors.ts";
 import { longFlagOf, options, variableOf, type Config, type Option } from "./options.ts";
 
@@ -149,6 +149,8 @@ function isObject(value: unknown): value is Raw {
 
 /** XDG state folder: https://specifications.freedesktop.org/basedir-spec/latest/ */
 export function defaultStore(env: ConfigSources["env"]): string {
-  const given = [env["XDG_STATE_HOME"], env["LOCALAPPDATA"]].find((folder) => isSet(folder));
+  const given = [env["XDG_STATE_HOME"], env["LOCALAPPDATA"]].find(
+    (folder) => isSet(folder) && isAbsolute(folder),
+  );
   return join(given ?? join(homedir(), ".local", "state"), "mcp-accel", "swarm.db");
 }

@@ -48,6 +48,14 @@ export const options = [
     help: "Sessions of the 2025 protocols; more get 503 with Retry-After",
   },
   {
+    path: "http.maxRequests",
+    type: "integer",
+    default: 4_000,
+    min: 1,
+    max: 400_000,
+    help: "Requests and streams under way; more get 503 with Retry-After",
+  },
+  {
     path: "http.sessionIdleMs",
     type: "integer",
     default: 1_800_000,

@@ -9,8 +9,6 @@ import { exportTooLarge } from "./plain.ts";
 
 type HostGuards = Pick<Host, "guardResponse" | "guardTransport">;
 
-/** A client's event stream and a few requests at a time. */
-const RESPONSES_PER_SESSION = 4;
 /** A stdio server has one client, who may be held in a debugger, and denies nobody else anything. */
 const STDIO_STALL_TIMEOUT_MS = 2 ** 31 - 1;
 
@@ -23,7 +21,7 @@ export function guardFeature(
     maxMemoryBytes: config["guard.maxMemoryBytes"],
     sessionMaxMemoryBytes: config["guard.streamMaxMemoryBytes"],
     stallTimeoutMs: config["guard.stallTimeoutMs"],
-    maxSessions: config["http.maxSessions"] * RESPONSES_PER_SESSION,
+    maxSessions: config["http.maxRequests"],
   });
   return {
     stream: async (chunks, consume, signal) => {

@@ -56,9 +56,12 @@ async function once(
     reject(badAnswer(url, new Error("it switched to another protocol")));
   });
   request.once("close", () => reject(badAnswer(url, new Error("it closed the connection"))));
-  request.once("error", (error) =>
-    reject(signal.aborted ? (signal.reason as Error) : unreachable(url, error)),
-  );
+  let connected = false;
+  request.once("socket", (socket) => socket.once("connect", () => (connected = true)));
+  request.once("error", (error) => {
+    if (signal.aborted) reject(signal.reason as Error);
+    else reject(connected ? badAnswer(url, error) : unreachable(url, error));
+  });
   request.end();
   return promise;
 }

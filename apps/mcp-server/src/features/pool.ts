@@ -37,7 +37,8 @@ export function poolFeature(config: Config): Feature & HttpService {
 function asPlain(error: unknown, url: URL): unknown {
   if (error instanceof AddressNotAllowedError) return addressNotAllowed(url.hostname, error);
   if (error instanceof UpstreamUnavailableError) return upstreamUnavailable(url, error);
-  if (error instanceof RedirectError) return badRedirect(url, error.message, error);
+  if (error instanceof RedirectError)
+    return badRedirect(url, error.message.slice(error.message.indexOf(": ") + 2), error);
   return error;
 }
 

@@ -17,5 +17,7 @@ export interface Host {
   readonly guardResponse: (response: ServerResponse) => ResponseGate | undefined;
   /** Bounds what a transport buffers for a reader that does not read. */
   readonly guardTransport: (transport: LineTransport, destination: Writable) => LineTransport;
+  /** Refuses the writes that wait, and those that come: what is answered with an error from now on must not happen later. */
+  readonly stopWriting: () => void;
   readonly reportError: (error: unknown, where: string) => void;
 }

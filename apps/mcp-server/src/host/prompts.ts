@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { clip } from "../clip.ts";
 
 /** Asked for a prompt that does not exist, or with arguments it does not take. */
 export class PromptError extends Error {
@@ -38,9 +39,12 @@ const prompts: readonly Prompt[] = [
       { name: "goal", description: "What the swarm is to achieve", required: true },
       { name: "agents", description: "How many agents at most", required: false },
     ],
-    schema: z.object({
+    schema: z.strictObject({
       goal: z.string().min(1).max(2_000),
-      agents: z.string().max(10).default("5"),
+      agents: z
+        .string()
+        .regex(/^[1-9]\d{0,3}$/, "Expected a number from 1 to 9999")
+        .default("5"),
     }),
     render: ({ goal, agents }) =>
       `Plan a swarm of at most ${agents} agents for this goal: ${goal}\n` +
@@ -51,7 +55,7 @@ const prompts: readonly Prompt[] = [
     title: "Review the workload",
     description: "Finds overloaded and idle agents of a swarm and proposes a size",
     arguments: [{ name: "swarmId", description: "The swarm's id", required: true }],
-    schema: z.object({ swarmId: z.string().min(1).max(100) }),
+    schema: z.strictObject({ swarmId: z.string().min(1).max(100) }),
     render: ({ swarmId }) =>
       `Look at agent_workload and swarm_status of swarm ${swarmId}. Name the overloaded and the idle agents, propose a size, and ask before you call scale_swarm.`,
   },
@@ -71,7 +75,7 @@ export function getPrompt(name: string, args: unknown): PromptResult {
   const prompt = prompts.find((candidate) => candidate.name === name);
   if (prompt === undefined)
     throw new PromptError(
-      `Unknown prompt: ${name.slice(0, 200)}. prompts/list names those that exist.`,
+      `Unknown prompt: ${clip(name, 200)}. prompts/list names those that exist.`,
     );
   const parsed = prompt.schema.safeParse(args ?? {});
   if (!parsed.success) {

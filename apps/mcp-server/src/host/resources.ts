@@ -1,6 +1,7 @@
 import type { SwarmEvent } from "../swarm/events.ts";
 import { SwarmError } from "../swarm/errors.ts";
 import type { SwarmStore } from "../swarm/store.ts";
+import { clip } from "../clip.ts";
 
 const PAGE = 100;
 
@@ -17,7 +18,7 @@ export class UnknownResourceError extends Error {
   readonly uri: string;
 
   constructor(uri: string) {
-    super(`Resource not found: ${uri.slice(0, 200)}`);
+    super(`Resource not found: ${clip(uri, 200)}`);
     this.uri = uri;
   }
 }
@@ -55,7 +56,7 @@ export class SwarmResources {
     const resources = page.items.map((swarm): ResourceEntry => ({
       uri: `swarm://${swarm.id}`,
       name: swarm.name,
-      title: swarm.goal === "" ? swarm.name : swarm.goal.slice(0, 100),
+      title: swarm.goal === "" ? swarm.name : clip(swarm.goal, 100),
       mimeType: "application/json",
     }));
     return page.nextCursor === null ? { resources } : { resources, nextCursor: page.nextCursor };

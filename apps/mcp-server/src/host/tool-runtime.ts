@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { isUnforeseen, publicError } from "../tools/public-error.ts";
 import type { Tool, ToolAnnotations, ToolContext } from "../tools/tool.ts";
+import { clip } from "../clip.ts";
 
 /** A result of `tools/call` as every protocol revision spells it. */
 export interface ToolResult {
@@ -35,7 +36,7 @@ export class UnknownToolError extends Error {
   readonly code = "UNKNOWN_TOOL";
 
   constructor(tool: string) {
-    super(`Unknown tool: ${tool.slice(0, 200)}. tools/list names those that exist.`);
+    super(`Unknown tool: ${clip(tool, 200)}. tools/list names those that exist.`);
   }
 }
 

@@ -13,7 +13,7 @@ import { Http2026 } from "../v2026/http.ts";
 import { createServer2026 } from "../v2026/server.ts";
 import { attachCaller } from "./caller.ts";
 import { sendError } from "./json-rpc-error.ts";
-import { BodyError, readJson } from "./read-body.ts";
+import { BodyBudget, BodyError, readJson } from "./read-body.ts";
 
 export interface McpEndpointOptions extends SessionLimits {
   readonly maxBodyBytes: number;
@@ -25,14 +25,19 @@ export interface ServerFactories {
   readonly create2026: () => ReturnType<typeof createServer2026>;
 }
 
+/** The memory of bodies that are being received, in bodies of the largest size. */
+const BODIES_AT_ONCE = 32;
 /** How long requests under way may still take when the server is told to stop. */
 const DRAIN_MS = 2_000;
+/** Then for how long, when no write is done any more, before they get an error. */
+const LAST_ANSWERS_MS = 100;
 const METHODS = ["GET", "POST", "DELETE"];
 
 /** `/mcp`: the same checks for every request, then the protocol revision that the request speaks. */
 export class McpEndpoint implements AsyncDisposable {
   readonly #host: Host;
   readonly #maxBodyBytes: number;
+  readonly #bodies: BodyBudget;
   readonly #sessions: Sessions2025;
   readonly #modern: Http2026;
   readonly #underWay = new Set<ServerResponse>();
@@ -52,6 +57,7 @@ export class McpEndpoint implements AsyncDisposable {
     const { changes, reportError } = host;
     this.#host = host;
     this.#maxBodyBytes = options.maxBodyBytes;
+    this.#bodies = new BodyBudget(BODIES_AT_ONCE * options.maxBodyBytes);
     this.#sessions = new Sessions2025({
       ...options,
       createServer: factories.create2025,
@@ -83,7 +89,9 @@ export class McpEndpoint implements AsyncDisposable {
   /** Takes no new request, lets those under way finish for a while, then ends every session and stream. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#draining = true;
-    await this.#finished();
+    await this.#finished(DRAIN_MS);
+    this.#host.stopWriting();
+    await this.#finished(LAST_ANSWERS_MS);
     for (const response of this.#underWay) if (!response.headersSent) refuseWhileStopping(response);
     await Promise.allSettled([
       this.#sessions[Symbol.asyncDispose](),
@@ -111,11 +119,11 @@ export class McpEndpoint implements AsyncDisposable {
     });
   }
 
-  async #finished(): Promise<void> {
+  async #finished(limitMs: number): Promise<void> {
     if (this.#underWay.size === 0) return;
     const { promise, resolve } = Promise.withResolvers<void>();
     this.#onFinished = resolve;
-    const deadline = setTimeout(resolve, DRAIN_MS);
+    const deadline = setTimeout(resolve, limitMs);
     await promise;
     clearTimeout(deadline);
   }
@@ -127,11 +135,12 @@ export class McpEndpoint implements AsyncDisposable {
         -32000,
         "Unsupported media type: send Content-Type: application/json",
       );
-    return readJson(request, this.#maxBodyBytes);
+    return readJson(request, this.#maxBodyBytes, this.#bodies);
   }
 
   #answer(error: unknown, response: ServerResponse): void {
     if (response.headersSent) return void response.destroy();
+    if (error instanceof BodyError && error.status === 503) response.setHeader("retry-after", "1");
     if (error instanceof BodyError)
       return sendError(response, error.status, error.rpcCode, error.message);
     if (isOverload(error)) return sendOverload(response, error);

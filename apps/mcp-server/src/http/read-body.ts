@@ -17,9 +17,38 @@ export class BodyError extends Error {
   }
 }
 
+/** The memory of bodies that are being received, of all clients together. */
+export class BodyBudget {
+  readonly #maxBytes: number;
+  #bytes = 0;
+
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** @throws BodyError when there is no room */
+  take(bytes: number): void {
+    if (this.#bytes + bytes > this.#maxBytes)
+      throw new BodyError(
+        503,
+        -32000,
+        "Overloaded: too many request bodies are being received. Try again in a second.",
+      );
+    this.#bytes += bytes;
+  }
+
+  give(bytes: number): void {
+    this.#bytes -= bytes;
+  }
+}
+
 /** @throws BodyError when the body is longer than `maxBytes`, cut off, or not JSON in UTF-8. */
-export async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
-  const bytes = await readBytes(request, maxBytes);
+export async function readJson(
+  request: IncomingMessage,
+  maxBytes: number,
+  budget: BodyBudget = new BodyBudget(maxBytes),
+): Promise<unknown> {
+  const bytes = await readBytes(request, maxBytes, budget);
   try {
     return parseJson(bytes);
   } catch (error) {
@@ -30,22 +59,35 @@ export async function readJson(request: IncomingMessage, maxBytes: number): Prom
   }
 }
 
-async function readBytes(request: IncomingMessage, maxBytes: number): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  let bytes = Number(request.headers["content-length"] ?? 0) > maxBytes ? Infinity : 0;
-  try {
-    if (bytes === 0)
-      for await (const chunk of request.iterator({ destroyOnReturn: false })) {
-        bytes += (chunk as Buffer).byteLength;
-        if (bytes > maxBytes) break;
-        chunks.push(chunk as Buffer);
-      }
-  } catch {
-    throw new BodyError(400, -32700, "Parse error: the body was cut off");
+async function readBytes(
+  request: IncomingMessage,
+  maxBytes: number,
+  budget: BodyBudget,
+): Promise<Buffer> {
+  if (Number(request.headers["content-length"] ?? 0) > maxBytes) {
+    dropRest(request);
+    throw tooLarge(maxBytes);
   }
-  if (bytes <= maxBytes) return Buffer.concat(chunks);
-  dropRest(request);
-  throw tooLarge(maxBytes);
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of request.iterator({ destroyOnReturn: false })) {
+      const { byteLength } = chunk as Buffer;
+      if (bytes + byteLength > maxBytes) throw tooLarge(maxBytes);
+      budget.take(byteLength);
+      bytes += byteLength;
+      chunks.push(chunk as Buffer);
+    }
+    return Buffer.concat(chunks);
+  } catch (error) {
+    if (error instanceof BodyError) {
+      dropRest(request);
+      throw error;
+    }
+    throw new BodyError(400, -32700, "Parse error: the body was cut off");
+  } finally {
+    budget.give(bytes);
+  }
 }
 
 /** A connection that is closed on a client that still sends is reset, and the answer lost with it: what comes is read and dropped. */

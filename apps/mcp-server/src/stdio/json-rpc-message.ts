@@ -1,3 +1,5 @@
+import { clip } from "../clip.ts";
+
 export interface JsonRpcMessage {
   readonly jsonrpc: "2.0";
   readonly [key: string]: unknown;
@@ -49,7 +51,7 @@ function unknownKey(message: Fields, known: readonly string[]): string | undefin
   const key = Object.keys(message).find((name) => !known.includes(name));
   return key === undefined
     ? undefined
-    : `expected no other member than ${known.join(", ")}, got "${key.slice(0, 100)}"`;
+    : `expected no other member than ${known.join(", ")}, got "${clip(key, 100)}"`;
 }
 
 function isId(value: unknown): value is string | number {

@@ -14,6 +14,11 @@ const NEWLINE = 0x0a;
 const NOTHING = Buffer.alloc(0);
 /** How long requests under way may still answer after the input ended. */
 const FINISH_MS = 10_000;
+/** Then for how long, when they have been told to stop, before they get an error. */
+const LAST_ANSWERS_MS = 100;
+/** A request that is answered when it is cancelled: it holds up no end. */
+const ENDLESS_METHOD = "subscriptions/listen";
+const SERVER_STOPPING = -32000;
 /** Requests taken and not answered; further messages stay in the pipe until one is. */
 const MAX_UNDER_WAY = 1_000;
 
@@ -34,6 +39,8 @@ export class LineTransport {
   #length = 0;
   #skipping = false;
   readonly #unanswered = new Set<unknown>();
+  /** Of the unanswered ones. */
+  readonly #endless = new Set<unknown>();
   #taking = false;
   /** Shared by all who wait for the output. */
   #drained: PromiseWithResolvers<void> | undefined;
@@ -63,15 +70,18 @@ export class LineTransport {
     if (!flowing) await (this.#drained ??= Promise.withResolvers()).promise;
   }
 
-  /** Takes no more messages; closes when those under way are answered, or after `limitMs`. */
-  async finish(limitMs: number): Promise<void> {
+  /**
+   * Takes no more messages and closes when those under way are answered. Those that are not after `limitMs` get an error;
+   * `atLimit` is called shortly before, to end what would otherwise go on unseen.
+   */
+  async finish(limitMs: number, atLimit: () => void): Promise<void> {
+    if (this.#closed) return;
     this.#options.input.pause();
     this.#unread = NOTHING;
     this.#skipping = false;
     this.#length = 0;
     this.#ended = true;
-    clearTimeout(this.#finishing);
-    this.#finishing = setTimeout(() => void this.close(), limitMs);
+    this.#closeWithin(limitMs, atLimit);
     this.#closeWhenAnswered();
   }
 
@@ -103,7 +113,7 @@ export class LineTransport {
   readonly #end = (): void => {
     if (this.#ended) return;
     this.#ended = true;
-    this.#finishing ??= setTimeout(() => void this.close(), FINISH_MS);
+    if (this.#finishing === undefined) this.#closeWithin(FINISH_MS, () => {});
     this.#take();
   };
 
@@ -178,7 +188,16 @@ export class LineTransport {
   }
 
   #hand(message: JsonRpcMessage): void {
-    if ("method" in message && "id" in message) this.#unanswered.add(message["id"]);
+    if ("method" in message && "id" in message) {
+      const { id, method } = message;
+      if (this.#unanswered.has(id))
+        return this.#refuse(
+          -32600,
+          `Invalid request: the id ${JSON.stringify(id).slice(0, 200)} belongs to a request that is still under way. Use an id once.`,
+        );
+      this.#unanswered.add(id);
+      if (method === ENDLESS_METHOD) this.#endless.add(id);
+    }
     if (message["method"] === "notifications/cancelled") this.#answered(cancelledId(message));
     try {
       this.onmessage?.(message);
@@ -196,13 +215,31 @@ export class LineTransport {
 
   #answered(id: unknown): void {
     if (!this.#unanswered.delete(id)) return;
+    this.#endless.delete(id);
     if (this.#unanswered.size === MAX_UNDER_WAY - 1) queueMicrotask(this.#take);
     this.#closeWhenAnswered();
   }
 
   #closeWhenAnswered(): void {
     if (!this.#ended || this.#unread.length > 0 || this.#length > 0) return;
-    if (this.#unanswered.size === 0) void this.close();
+    if (this.#unanswered.size === this.#endless.size) void this.close();
+  }
+
+  #closeWithin(limitMs: number, atLimit: () => void): void {
+    clearTimeout(this.#finishing);
+    this.#finishing = setTimeout(() => {
+      atLimit();
+      this.#finishing = setTimeout(() => this.#refuseRest(), LAST_ANSWERS_MS);
+    }, limitMs);
+  }
+
+  #refuseRest(): void {
+    const error = {
+      code: SERVER_STOPPING,
+      message: "The server is stopping; send the request again later",
+    };
+    for (const id of this.#unanswered) this.send({ jsonrpc: "2.0", id, error }).catch(() => {});
+    void this.close();
   }
 }
 

@@ -34,7 +34,7 @@ export function serveStdio(host: Host, options: LineTransportOptions): StdioServ
   return {
     gone,
     stop: async () => {
-      await wire.finish(DRAIN_MS);
+      await wire.finish(DRAIN_MS, host.stopWriting);
       await gone;
     },
   };

@@ -1,4 +1,5 @@
 import { McpAccelError } from "../errors.ts";
+import { clip } from "../clip.ts";
 
 /** A request that the swarm's state does not allow; nothing was changed. */
 export class SwarmError extends McpAccelError {
@@ -71,6 +72,6 @@ export function taskAlreadyCompleted(id: string, status: string): SwarmError {
 export function badCursor(cursor: string): SwarmError {
   return new SwarmError(
     "BAD_CURSOR",
-    `"${cursor.slice(0, 40)}" is not a cursor of this list. Pass nextCursor of the previous page, or none for the first.`,
+    `"${clip(cursor, 40)}" is not a cursor of this list. Pass nextCursor of the previous page, or none for the first.`,
   );
 }

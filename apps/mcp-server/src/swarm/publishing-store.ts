@@ -107,6 +107,10 @@ export class PublishingStore implements SwarmStore {
     return this.#store.listSwarms(page);
   }
 
+  stopWriting(): void {
+    this.#store.stopWriting();
+  }
+
   version(): number {
     return this.#store.version();
   }

@@ -48,6 +48,8 @@ export interface SwarmStore extends AsyncDisposable {
 
   /** Changes whenever another process changed the state; cheap enough to ask before every cached read. */
   version(): number;
+  /** Refuses the writes that wait, and those that come. */
+  stopWriting(): void;
   /** Rejects when a table is missing or its ends cannot be read; cheap enough to ask for readiness. */
   probe(): Promise<void>;
 }

@@ -22,7 +22,7 @@ export function batchCallTool(
     input: z.strictObject({
       calls: z
         .array(
-          z.object({
+          z.strictObject({
             name: z.string().min(1).max(200).describe("The tool's name"),
             arguments: z.record(z.string(), z.unknown()).default({}),
           }),

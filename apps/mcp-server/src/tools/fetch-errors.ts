@@ -26,10 +26,19 @@ export function badRedirect(url: URL, why: string, cause?: unknown): McpAccelErr
 
 /** Connected, but what came is no whole HTTP response. */
 export function badAnswer(url: URL, cause: unknown): McpAccelError {
-  const why = cause instanceof Error && cause.message !== "" ? cause.message : "it broke off";
+  const why = reasonOf(cause);
   return new McpAccelError(
     "UPSTREAM_FAILED",
     `${url.origin} did not send a valid HTTP response: ${why}. Try again later, or another URL.`,
     { cause },
   );
+}
+
+/** Some of these messages are about the program that read the answer, and not about the answer. */
+function reasonOf(cause: unknown): string {
+  const { code, message } = cause as NodeJS.ErrnoException;
+  if (code?.startsWith("Z_") === true || code?.startsWith("ERR_") === true)
+    return "its body cannot be decompressed";
+  if (cause instanceof RangeError) return "its status is outside of 200 to 599";
+  return message === "" ? "it broke off" : message;
 }

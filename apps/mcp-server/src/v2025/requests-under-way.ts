@@ -37,9 +37,12 @@ export class RequestsUnderWay {
   /** The first id of the body's requests that is in use; the two answers could not be told apart. */
   duplicate(body: unknown): Id | undefined {
     const messages: readonly unknown[] = Array.isArray(body) ? body : [body];
+    const taken = new Set(this.#ids);
     for (const message of messages) {
       const { id, method } = (message ?? {}) as { id?: Id; method?: unknown };
-      if (method !== undefined && id !== undefined && this.#ids.has(id)) return id;
+      if (method === undefined || id === undefined) continue;
+      if (taken.has(id)) return id;
+      taken.add(id);
     }
     return undefined;
   }

@@ -23,6 +23,7 @@ import { waitForReader } from "../http/caller.ts";
 import { UnknownToolError } from "../host/tool-runtime.ts";
 import { SwarmError } from "../swarm/errors.ts";
 import type { ToolContext } from "../tools/tool.ts";
+import { clip } from "../clip.ts";
 
 /** Resources that one session may subscribe to. */
 const MAX_SUBSCRIPTIONS = 1_000;
@@ -141,7 +142,7 @@ function contextOf(extra: Extra, transport: ToolContext["transport"]): ToolConte
 }
 
 function resourceNotFound({ message, uri }: UnknownResourceError): McpError {
-  return new McpError(RESOURCE_NOT_FOUND, message, { uri: uri.slice(0, 200) });
+  return new McpError(RESOURCE_NOT_FOUND, message, { uri: clip(uri, 200) });
 }
 
 function invalidParams(error: Error): McpError {

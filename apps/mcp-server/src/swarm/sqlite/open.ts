@@ -1,4 +1,4 @@
-import { statSync } from "node:fs";
+import { statSync, type Stats } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import { StoreOpenError } from "../../errors.ts";
 import { probe } from "./probe.ts";
@@ -39,8 +39,16 @@ export function openDatabase(file: string): DatabaseSync {
 
 /** SQLite would open a folder, a device or a pipe, and fail later with a message that does not say so. */
 function refuseDevice(file: string): void {
-  const stats = file === ":memory:" ? undefined : statSync(file, { throwIfNoEntry: false });
+  const stats = file === ":memory:" ? undefined : statsOf(file);
   if (stats !== undefined && !stats.isFile()) throw cannotOpen(file, "it is not a regular file");
+}
+
+function statsOf(file: string): Stats | undefined {
+  try {
+    return statSync(file, { throwIfNoEntry: false });
+  } catch (error) {
+    throw describe(error, file);
+  }
 }
 
 function check(db: DatabaseSync, file: string): void {

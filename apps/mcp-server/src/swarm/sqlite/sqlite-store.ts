@@ -163,6 +163,10 @@ export class SqliteSwarmStore implements SwarmStore {
     await this.#read(() => probe(this.#sql));
   }
 
+  stopWriting(): void {
+    this.#writes.close();
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#writes.close();
     if (this.#db.isOpen) this.#db.close();

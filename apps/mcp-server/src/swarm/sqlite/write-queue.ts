@@ -104,10 +104,12 @@ export class WriteQueue {
 
   #refuseTheLate(): void {
     const now = this.#clock.now();
-    const late = ({ deadlineMs }: Write): boolean => this.#lockedTooLong() || deadlineMs <= now;
-    const refused = this.#waiting.filter(late);
-    this.#waiting = this.#waiting.filter((write) => !late(write));
-    for (const { reject } of refused) reject(storeBusy());
+    const lockedTooLong = this.#lockedTooLong();
+    const all = this.#waiting.splice(0);
+    for (const write of all) {
+      if (lockedTooLong || write.deadlineMs <= now) write.reject(storeBusy());
+      else this.#waiting.push(write);
+    }
   }
 
   #lockedTooLong(): boolean {
