@@ -97,3 +97,27 @@ test.each(eras)(
     await server.close();
   },
 );
+
+describe.each(eras)(
+  "a server that stops while a write of a %s client waits for the lock",
+  (era) => {
+    test("refuses the write, and does not do it when the lock is gone", async () => {
+      const server = await startServer({ store: file });
+      const client = await connectHttp(era, server.url);
+      const other = new DatabaseSync(file);
+      other.exec("BEGIN IMMEDIATE");
+      const writing = client.call("create_agent", { name: "Ada" });
+      // The next answer shows that the write has arrived.
+      await client.call("list_agents");
+      const closing = server.close();
+      const { isError, content } = await writing;
+      expect(isError).toBe(true);
+      expect(content[0]?.text).toMatch(/^STORE_CLOSED: /);
+      other.exec("ROLLBACK");
+      await closing;
+      expect(other.prepare("SELECT count(*) AS agents FROM agents").get()).toEqual({ agents: 0 });
+      other.close();
+      await client.close().catch(() => {});
+    });
+  },
+);
