@@ -164,7 +164,7 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     ],
   },
   {
-    name: "a reader that joined does not mind what moves while the result is stored",
+    name: "a reader joins a compute whose late tags have been asked for",
     races: 30,
     file: "strict-flights.ts",
     edits: [

@@ -39,6 +39,7 @@ function source() {
 const fail = (): never => {
   throw new Error("source is down");
 };
+const never = (): Promise<string> => new Promise(() => {});
 const options = { tags: ["t"], namespace: "n" };
 
 describe("stale while revalidate over a store", () => {
@@ -237,7 +238,6 @@ describe("stale if error over a store", () => {
     await cache.set("k", "old");
     clock.nowMs += 100;
     const controller = new AbortController();
-    const never = (): Promise<string> => new Promise(() => {});
     const read = cache.getOrSet("k", never, { signal: controller.signal });
     await settle();
     controller.abort(new Error("gone"));

@@ -32,7 +32,7 @@ export class Workload {
       { weight: 80, item: (of) => ({ kind: "read", target: target(of) }) },
       { weight: 6, item: (of) => ({ kind: "get", target: target(of) }), if: has(cache, "get") },
       { weight: 6, item: (of) => ({ kind: "peek", target: target(of) }), if: has(cache, "peek") },
-      { weight: 2, item: () => ({ kind: "disturb" }), if: cache.disturb !== undefined },
+      { weight: 6, item: () => ({ kind: "disturb" }), if: cache.disturb !== undefined },
       { weight: 8, item: cut((of) => ({ kind: "tags", tags: [pick(of, tags)] })) },
       {
         weight: 1,
