@@ -4,8 +4,16 @@ import type { Timers } from "./timers.ts";
 export interface StandIn {
   /** After how long to ask for it while the compute goes on; `undefined` for not before it fails. */
   readonly softTimeoutMs: number | undefined;
-  /** `undefined` when there is none any more. */
-  offer(reason: "timeout" | "error", error?: unknown): { readonly value: unknown } | undefined;
+  /** `undefined` when there is none any more. A promise never rejects. */
+  offer(
+    reason: "timeout" | "error",
+    error?: unknown,
+  ): Offer | undefined | Promise<Offer | undefined>;
+}
+
+export interface Offer {
+  /** Called when the reader takes it: it may have its result, or be gone, when the offer comes. */
+  accept(): unknown;
 }
 
 export interface Attendance {
@@ -39,19 +47,27 @@ export function attend(
       reject(signal?.reason as Error);
       aborted(signal?.reason);
     };
+    const take = (offer: Offer | undefined): boolean => {
+      if (offer === undefined || !leave()) return false;
+      resolve(offer.accept());
+      return true;
+    };
     const late = (): void => {
       timer = undefined;
-      const offer = waits ? standIn?.offer("timeout") : undefined;
-      if (offer !== undefined && leave()) resolve(offer.value);
+      const offer = standIn?.offer("timeout");
+      if (offer instanceof Promise) void offer.then(take);
+      else take(offer);
     };
     const succeed = (value: unknown): void => {
       if (leave()) resolve(value);
     };
-    const fail = (error: unknown): void => {
-      if (!leave()) return;
-      const offer = standIn?.offer("error", error);
-      if (offer === undefined) reject(error);
-      else resolve(offer.value);
+    const fail = (cause: unknown): void => {
+      const refuse = (): void => {
+        if (leave()) reject(cause);
+      };
+      const offer = waits ? standIn?.offer("error", cause) : undefined;
+      if (offer instanceof Promise) void offer.then((one) => take(one) || refuse());
+      else if (!take(offer)) refuse();
     };
     signal?.addEventListener("abort", abort, { once: true });
     if (standIn?.softTimeoutMs !== undefined) timer = timers.set(late, standIn.softTimeoutMs);

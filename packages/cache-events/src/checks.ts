@@ -114,17 +114,6 @@ export const freshnessChecks = {
   loadTimeoutMs: number(1, maxDelayMs),
 } as const satisfies Readonly<Record<string, Check>>;
 
-/** What only a cache without a store can do. */
-export const localOptions = [
-  "staleWhileRevalidateMs",
-  "staleIfErrorMs",
-  "eagerRefreshRatio",
-  "maxRefreshes",
-  "negativeTtlMs",
-  "negativeErrors",
-  "softTimeoutMs",
-] as const;
-
 const setChecks: Readonly<Record<keyof SetOptions, Check>> = {
   namespace: () => {},
   tags: (_name, value) => checkTags(value),
@@ -165,11 +154,6 @@ export function checkStoreKey(key: unknown, namespace: unknown): void {
 export function checkStoreAccess(key: unknown, options: GetOrSetOptions | undefined): void {
   checkStoreKey(key, options?.namespace);
   checkAccess(key, options);
-  for (const name of localOptions) {
-    const value: unknown = options && Reflect.get(options, name);
-    if (value !== undefined)
-      throw new CacheOptionError(name, "undefined when there is a store", value);
-  }
 }
 
 /** @throws CacheOptionError */

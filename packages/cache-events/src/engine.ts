@@ -35,5 +35,7 @@ export interface Engine {
   /** `event` is what the other processes learn of it, where the store carries events. */
   invalidate(tags: readonly string[], event?: string): Promise<void>;
   clear(selection: Selection | undefined): Promise<void>;
+  /** What the calls made by `run` ask of a store goes there together; left out where nothing is asked. */
+  together?<T>(run: () => T): T;
   close(): void;
 }

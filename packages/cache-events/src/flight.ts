@@ -23,8 +23,8 @@ export interface FlightPlan {
   tag(tags: readonly string[]): void;
   /** Takes the result; tells whether it was stored. */
   land(value: unknown): boolean | Promise<boolean>;
-  /** The flight ended without a result, with a failure if the compute itself failed. `true` when that was stored. */
-  leave(failure?: Failure): unknown;
+  /** The flight ended without a result, with a failure if the compute itself failed; tells whether that was stored. */
+  leave(failure?: Failure): boolean | Promise<boolean>;
 }
 
 /** One compute and the readers that wait for it. */
@@ -58,7 +58,7 @@ export class Flight {
     const refusal = this.#host.closed ?? this.#refusal;
     if (refusal !== undefined) {
       this.scope?.end();
-      plan.leave();
+      void plan.leave();
       return this.#outcome.reject(refusal);
     }
     this.#begin(plan);
@@ -70,8 +70,9 @@ export class Flight {
       if (this.#end("ok", stored)) this.#outcome.resolve(value);
     } catch (error) {
       if (this.#plan === undefined) return;
-      this.#end("error", plan.leave(new Failure(error)) === true);
-      this.#outcome.reject(error);
+      const leaving = plan.leave(new Failure(error));
+      const stored = typeof leaving === "boolean" ? leaving : await leaving;
+      if (this.#end("error", stored)) this.#outcome.reject(error);
     }
   }
 
@@ -109,7 +110,7 @@ export class Flight {
   abandon(error: unknown, outcome: "timeout" | "aborted"): void {
     const plan = this.#plan;
     if (plan === undefined || !this.#end(outcome, false)) return;
-    plan.leave();
+    void plan.leave();
     this.#outcome.reject(error);
     this.#controller.abort(error);
   }

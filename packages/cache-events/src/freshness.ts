@@ -30,6 +30,11 @@ export class Failure {
   }
 }
 
+/** Both have a say in how old a value may get: who computed it, and who reads it. */
+export function staleUntil(life: Omit<Life, "renewAt">, staleMs: number): number {
+  return Math.min(life.staleUntil, life.expiresAt + staleMs);
+}
+
 export function freshnessOf(settings: Settings, options: GetOrSetOptions = {}): Freshness {
   return {
     staleWhileRevalidateMs: options.staleWhileRevalidateMs ?? settings.staleWhileRevalidateMs,
@@ -40,6 +45,19 @@ export function freshnessOf(settings: Settings, options: GetOrSetOptions = {}): 
     negativeTtlMs: options.negativeTtlMs ?? settings.negativeTtlMs,
     negativeErrors: options.negativeErrors ?? settings.negativeErrors,
   };
+}
+
+/** The life of what a compute gave, if it is stored now; `undefined` when it is not to be kept. */
+export function lifeOfResult(
+  settings: Settings,
+  value: unknown,
+  ttlMs: number | undefined,
+  fresh: Freshness,
+): Life | undefined {
+  const empty = value === undefined || value === null;
+  if (value instanceof Failure || (empty && fresh.negativeTtlMs > 0))
+    return negativeLifeOf(settings, fresh.negativeTtlMs, value);
+  return value === undefined ? undefined : lifeOf(settings, ttlMs, fresh);
 }
 
 /**
@@ -59,7 +77,7 @@ export function lifeOf(settings: Settings, ttlMs: number | undefined, fresh: Fre
 }
 
 /** `undefined` and `null`, and a failure, live for `negativeTtlMs`: neither refreshed early nor served stale. */
-export function negativeLifeOf(settings: Settings, ttlMs: number, value: unknown): Life {
+function negativeLifeOf(settings: Settings, ttlMs: number, value: unknown): Life {
   const expiresAt = settings.now() + lifetimeMs(settings, ttlMs);
   const renewAt = value instanceof Failure ? -Infinity : expiresAt;
   return { renewAt, expiresAt, staleUntil: expiresAt };

@@ -2,10 +2,10 @@ import { checkAccess, checkTags, typed } from "./checks.ts";
 import type { EntryTable } from "./entry-table.ts";
 import type { Compute } from "./flight.ts";
 import type { Freshness } from "./freshness.ts";
-import { Failure, freshnessOf, isAnswer, lifeOf, negativeLifeOf } from "./freshness.ts";
+import { Failure, freshnessOf, isAnswer, lifeOfResult, staleUntil } from "./freshness.ts";
 import type { Host } from "./host.ts";
 import { LocalFlight } from "./local-flight.ts";
-import { LocalStandIn, staleUntil } from "./local-stand-in.ts";
+import { LocalStandIn } from "./local-stand-in.ts";
 import type { Entry } from "./memory-tier.ts";
 import type { GetOrSetOptions } from "./options.ts";
 import { Refresher } from "./refresher.ts";
@@ -183,13 +183,8 @@ export class LocalLoads {
     const { settings, bypassed } = this.#host;
     const stands = this.#detach(flight) && flight.isFresh([]);
     const tags = flight.takeTags();
-    if (stands && !bypassed && isStorable(value, fresh)) {
-      const negative = isNegative(value, fresh);
-      const life = negative
-        ? negativeLifeOf(settings, fresh.negativeTtlMs, value)
-        : lifeOf(settings, ttlMs, fresh);
-      return this.#table.put({ space, key, value, born, tags, life });
-    }
+    const life = stands && !bypassed ? lifeOfResult(settings, value, ttlMs, fresh) : undefined;
+    if (life !== undefined) return this.#table.put({ space, key, value, born, tags, life });
     // The newest answer is that there is nothing: what was there before must not outlive it.
     if (stands && value === undefined) this.#table.remove(space, key);
     this.#table.line.release(tags);
@@ -200,13 +195,4 @@ export class LocalLoads {
     const { flights } = flight.space;
     return flights.get(flight.key) === flight && flights.delete(flight.key);
   }
-}
-
-function isStorable(value: unknown, fresh: Freshness): boolean {
-  return value !== undefined || fresh.negativeTtlMs > 0;
-}
-
-function isNegative(value: unknown, fresh: Freshness): boolean {
-  const empty = value === undefined || value === null;
-  return value instanceof Failure || (empty && fresh.negativeTtlMs > 0);
 }

@@ -1,7 +1,8 @@
-import type { StandIn } from "./attend.ts";
+import type { Offer, StandIn } from "./attend.ts";
 import type { EntryTable } from "./entry-table.ts";
 import { CacheCycleError } from "./errors.ts";
 import type { Freshness } from "./freshness.ts";
+import { staleUntil } from "./freshness.ts";
 import type { Host } from "./host.ts";
 import type { Entry } from "./memory-tier.ts";
 import type { Refresher } from "./refresher.ts";
@@ -26,19 +27,18 @@ export class LocalStandIn implements StandIn {
     this.softTimeoutMs = fresh.softTimeoutMs;
   }
 
-  offer(reason: "timeout" | "error", error?: unknown): { readonly value: unknown } | undefined {
+  offer(reason: "timeout" | "error", error?: unknown): Offer | undefined {
     if (this.#host.closed !== undefined || error instanceof CacheCycleError) return undefined;
     const entry = this.#entry;
     if (reason === "error") this.#refresher.failed(entry);
     const now = this.#host.settings.now();
     if (now >= this.#until || !this.#table.stands(entry)) return undefined;
-    this.served = true;
-    this.#host.staleHit(entry.space, entry.key, reason, now - entry.expiresAt);
-    return entry;
+    return {
+      accept: () => {
+        this.served = true;
+        this.#host.staleHit(entry.space, entry.key, reason, now - entry.expiresAt);
+        return entry.value;
+      },
+    };
   }
-}
-
-/** Both have a say in how old a value may get: who computed it, and who reads it. */
-export function staleUntil(entry: Entry, staleMs: number): number {
-  return Math.min(entry.staleUntil, entry.expiresAt + staleMs);
 }

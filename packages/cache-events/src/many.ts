@@ -27,11 +27,13 @@ export async function getOrSetMany<K extends string>(
   const plans = new Map(keys.map((key) => [key, optionsOf(key)]));
   const batch = new Batch<K>(computeMany);
   const reads = new Map<K, Promise<unknown>>();
-  for (const [key, plan] of plans)
-    reads.set(
-      key,
-      engine.getOrSet(key, (context) => batch.add(key, context), plan),
-    );
+  together(engine, () => {
+    for (const [key, plan] of plans)
+      reads.set(
+        key,
+        engine.getOrSet(key, (context) => batch.add(key, context), plan),
+      );
+  });
   batch.flush();
   return Promise.all(keys.map((key) => reads.get(key) ?? Promise.resolve()));
 }
@@ -42,7 +44,8 @@ export async function getMany(
   options: KeyOptions | undefined,
 ): Promise<unknown[]> {
   checkKeys(keys);
-  return Promise.all(keys.map((key) => engine.get(key, options?.namespace)));
+  const reads = together(engine, () => keys.map((key) => engine.get(key, options?.namespace)));
+  return Promise.all(reads);
 }
 
 /** The entries are checked before the first one is stored. */
@@ -56,7 +59,13 @@ export async function setMany<K extends string>(
   const optionsOf = perKey(options);
   const plans = [...values].map(([key, value]) => [key, value, optionsOf(key)] as const);
   for (const plan of plans) checkSet(...plan);
-  await Promise.all(plans.map(([key, value, plan]) => engine.set(key, value, plan)));
+  await Promise.all(
+    together(engine, () => plans.map(([key, value, plan]) => engine.set(key, value, plan))),
+  );
+}
+
+function together<T>(engine: Engine, run: () => T): T {
+  return engine.together === undefined ? run() : engine.together(run);
 }
 
 function checkKeys(keys: unknown): void {

@@ -45,29 +45,30 @@ export class NearTier {
   }
 
   find(key: string, namespace: string | undefined): Entry | undefined {
-    const entry = this.#table.find(key, namespace);
-    if (entry === undefined) return undefined;
-    const version = this.#mirror.version();
-    if (version === undefined) return undefined;
-    if (entry.mirroredAt !== version) {
-      if (!this.#isMirrored(entry)) return undefined;
-      entry.mirroredAt = version;
-    }
-    if (entry.freq < 3) entry.freq++;
-    return entry;
+    return this.#vouchedFor(this.#table.find(key, namespace));
+  }
+
+  /** What `find` passes over: a value that is to be refreshed, though it has not expired. */
+  due(key: string, namespace: string | undefined): Entry | undefined {
+    return this.#vouchedFor(this.#table.due(key, namespace));
+  }
+
+  /** The entry whose fences hold, whatever its age. */
+  held(key: string, namespace: string | undefined): Entry | undefined {
+    return this.#vouchedFor(this.#table.held(key, namespace));
   }
 
   /** Keeps what the store has, if this process has moved none of its fences since the sequence was `born`. */
-  put(key: string, namespace: string, { value, fences, expiresAt }: Kept, born: number): void {
+  put(key: string, namespace: string, kept: Kept, born: number): void {
     if (this.#host.closed !== undefined) return;
+    const { value, fences } = kept;
     const { line, spaces } = this.#table;
     const tags = fences.map(([fence]) => line.hold(fence));
     if (!unmoved(tags, born)) return line.release(tags);
     const values = fences.map(([, current]) => current);
     deepFreeze(value);
     const space = spaces.open(namespace);
-    const life = { renewAt: expiresAt, expiresAt, staleUntil: expiresAt };
-    this.#table.put({ space, key, value, born, tags, values, life });
+    this.#table.put({ space, key, value, born, tags, values, life: kept });
   }
 
   drop(key: string, namespace: string): void {
@@ -84,6 +85,18 @@ export class NearTier {
 
   close(): void {
     for (const space of this.spaces.all()) this.#table.empty(space);
+  }
+
+  #vouchedFor(entry: Entry | undefined): Entry | undefined {
+    if (entry === undefined) return undefined;
+    const version = this.#mirror.version();
+    if (version === undefined) return undefined;
+    if (entry.mirroredAt !== version) {
+      if (!this.#isMirrored(entry)) return undefined;
+      entry.mirroredAt = version;
+    }
+    if (entry.freq < 3) entry.freq++;
+    return entry;
   }
 
   #isMirrored(entry: Entry): boolean {

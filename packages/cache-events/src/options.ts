@@ -6,7 +6,6 @@ import {
   having,
   havingEither,
   integer,
-  localOptions,
   number,
   oneOf,
   record,
@@ -156,9 +155,7 @@ export function resolveOptions<E extends { readonly type: string }>(
   options: EventCacheOptions<E>,
 ): Settings {
   checkOptions(options, checks);
-  if (options.store !== undefined) {
-    for (const name of ["epoch", ...localOptions]) absent(options, name, "a store");
-  }
+  if (options.store !== undefined) absent(options, "epoch", "a store");
   if (options.bus !== undefined) absent(options, "subscriberTimeoutMs", "a bus");
   return {
     name: options.name ?? "default",

@@ -7,6 +7,7 @@ const retryMs = 1_000;
 export class Refresher {
   readonly #settings: Settings;
   readonly #failedAt = new WeakMap<object, number>();
+  readonly #refreshed = new WeakSet<object>();
   #running = 0;
 
   constructor(settings: Settings) {
@@ -19,6 +20,11 @@ export class Refresher {
 
   admits(entry: object): boolean {
     return this.#running < this.#settings.maxRefreshes && !this.rests(entry);
+  }
+
+  /** Whether a refresh of the entry is under way. */
+  runs(entry: object): boolean {
+    return this.#refreshed.has(entry);
   }
 
   /** Whether computing the entry anew failed a moment ago. */
@@ -34,12 +40,14 @@ export class Refresher {
   /** Holds a place for as long as `refresh` takes; never rejects. */
   async watch(entry: object, refresh: Promise<unknown>): Promise<void> {
     this.#running++;
+    this.#refreshed.add(entry);
     try {
       await refresh;
     } catch {
       this.failed(entry);
     } finally {
       this.#running--;
+      this.#refreshed.delete(entry);
     }
   }
 }

@@ -15,8 +15,15 @@ export interface Moved {
 }
 
 const keyBuckets = 4_096;
+const maxCreated = 1_000;
 const maxBroken = 10_000;
 const dayMs = 86_400_000;
+
+/** Absent fences that are about to be created. */
+interface Gathered {
+  readonly keys: string[];
+  readonly writing: Promise<FenceValues>;
+}
 
 /**
  * The fences of a shared store. A fence is a value that never repeats; an entry stands while every fence it was computed under is
@@ -32,6 +39,7 @@ export class StrictFences {
   readonly #lifetimeMs: number;
   readonly #moved: (fences: readonly string[]) => number;
   readonly #creating = new Map<string, Promise<string>>();
+  #gathered: Gathered | undefined;
   readonly #broken = new Map<string, number>();
   #failures = 0;
 
@@ -42,7 +50,7 @@ export class StrictFences {
     this.everything = `${this.#prefix}all`;
     this.#link = link;
     this.#moved = moved;
-    this.#lifetimeMs = Math.max(dayMs, 2 * settings.ttlMs);
+    this.#lifetimeMs = Math.max(dayMs, 2 * (settings.ttlMs + longestStaleMs(settings)));
   }
 
   get broken(): number {
@@ -100,6 +108,7 @@ export class StrictFences {
     }
     for (const [index, key] of all.entries()) {
       if (this.#broken.get(key) === marks[index]) this.#broken.delete(key);
+      this.#creating.delete(key);
     }
     return { values, seq: this.#moved(all) };
   }
@@ -108,12 +117,12 @@ export class StrictFences {
     return typeof raw === "string" && !this.#broken.has(key) ? raw : undefined;
   }
 
-  /** Reads that find a fence absent at the same time share the value that one of them creates. */
+  /** Reads that find a fence absent share the value that one of them creates, unless this process invalidated it meanwhile. */
   async #create(keys: readonly string[]): Promise<FenceValues> {
     const broken = keys.filter((key) => this.#broken.has(key));
     const missing = keys.filter((key) => !this.#broken.has(key) && !this.#creating.has(key));
     if (missing.length > 0) {
-      const writing = this.#write(missing, { first: [], create: true });
+      const writing = this.#gather(missing);
       for (const key of missing) this.#share(key, writing);
     }
     const creating = keys.filter((key) => this.#creating.has(key));
@@ -126,10 +135,32 @@ export class StrictFences {
     return values;
   }
 
+  /** What the reads of one call find absent is created together. */
+  #gather(keys: readonly string[]): Promise<FenceValues> {
+    const { keys: gathered, writing } = (this.#gathered ??= this.#gathering());
+    gathered.push(...keys);
+    return writing;
+  }
+
+  #gathering(): Gathered {
+    const keys: string[] = [];
+    const write = async (): Promise<FenceValues> => {
+      await Promise.resolve();
+      this.#gathered = undefined;
+      const parts: Promise<FenceValues>[] = [];
+      for (let at = 0; at < keys.length; at += maxCreated)
+        parts.push(this.#write(keys.slice(at, at + maxCreated), { first: [], create: true }));
+      return new Map((await Promise.all(parts)).flatMap((part) => [...part]));
+    };
+    return { keys, writing: write() };
+  }
+
   #share(key: string, writing: Promise<FenceValues>): void {
     const creating = writing
       .then((values) => values.get(key) ?? "")
-      .finally(() => this.#creating.delete(key));
+      .finally(() => {
+        if (this.#creating.get(key) === creating) this.#creating.delete(key);
+      });
     creating.catch(() => {});
     this.#creating.set(key, creating);
   }
@@ -146,6 +177,7 @@ export class StrictFences {
   }
 
   #break(key: string): void {
+    this.#creating.delete(key);
     const full = this.#broken.size >= maxBroken && !this.#broken.has(key);
     const broken = full ? this.everything : key;
     this.#broken.set(broken, ++this.#failures);
@@ -155,4 +187,8 @@ export class StrictFences {
   #isTag(key: string): boolean {
     return key.startsWith(`${this.#prefix}t:`);
   }
+}
+
+function longestStaleMs({ staleWhileRevalidateMs, staleIfErrorMs }: Settings): number {
+  return Math.max(staleWhileRevalidateMs, staleIfErrorMs);
 }

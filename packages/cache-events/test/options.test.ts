@@ -68,28 +68,6 @@ describe("options", () => {
     );
   });
 
-  test.each([
-    ["staleWhileRevalidateMs", 1],
-    ["staleIfErrorMs", 1],
-    ["eagerRefreshRatio", 0.8],
-    ["maxRefreshes", 1],
-    ["negativeTtlMs", 1],
-    ["negativeErrors", () => true],
-    ["softTimeoutMs", 1],
-  ])(
-    "%s is refused together with a store, for the cache and for one read",
-    async (option, value) => {
-      const refusal = { code: "CACHE_OPTION", option };
-      expect(() => new EventCache({ store: new Keyv(), [option]: value })).toThrow(
-        expect.objectContaining(refusal),
-      );
-      if (option === "maxRefreshes") return;
-      const cache = new EventCache({ store: new Keyv() });
-      const read = cache.getOrSet("k", () => 1, { [option]: value });
-      await expect(read).rejects.toMatchObject(refusal);
-    },
-  );
-
   test("with a store a key or namespace with a lone surrogate is refused: encoded, all of them would be one", async () => {
     const cache = new EventCache({ store: new Keyv() });
     for (const lone of ["\uD800", "a\uDC00"]) {

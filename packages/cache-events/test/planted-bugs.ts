@@ -126,18 +126,18 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     file: "strict-store.ts",
     edits: [
       [
-        "(observed.get(fence) ?? others.get(fence)) === value",
-        "(observed.get(fence) ?? others.get(fence) ?? value) === value",
+        "if (!useful.fences.every(([fence, value]) => fences.get(fence) === value))",
+        "if (!useful.fences.every(([fence, value]) => (fences.get(fence) ?? value) === value))",
       ],
     ],
   },
   {
     name: "fences are taken when the compute has ended",
-    file: "strict-engine.ts",
+    file: "strict-flights.ts",
     edits: [
       [
         "const fences = new Map([...late, ...flight.fences]);",
-        "const names = [...flight.fences.keys()];\n      const fences = new Map([...late, ...(await this.#fences.ensure(this.#fences.watch(names)(await this.#link.read(names))))]);",
+        "const tags = [...flight.fences.keys()].flatMap((key) => key.split(':f:t:').slice(1));\n      const [look] = await this.#init.store.look([{ key: flight.key, namespace: flight.space.name, tags, staleMs: 0 }]);\n      const fences = new Map([...late, ...(await this.#init.fences.ensure(look?.observed ?? new Map()))]);",
       ],
     ],
   },
@@ -155,7 +155,7 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
   },
   {
     name: "a reader that joined does not mind tags named late",
-    file: "strict-engine.ts",
+    file: "strict-loads.ts",
     edits: [
       [
         "flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any);",
@@ -166,16 +166,12 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
   {
     name: "a reader joins a compute whose late tags have been asked for",
     races: 30,
-    file: "strict-engine.ts",
+    file: "strict-flights.ts",
     edits: [
-      [
-        "flight.lateTags.length === 0 || flight.fences.get(any) === fences.get(any);",
-        "!flight.lateMoved || flight.fences.get(any) === fences.get(any);",
-      ],
       ["if (flight.lateTags.length > 0) detach(flight);", ""],
       [
-        "if (late === undefined || value",
-        "flight.lateMoved = late === undefined;\n      if (late === undefined || value",
+        "if (late === undefined ||",
+        "if (late !== undefined) Object.defineProperty(flight, 'lateTags', { value: [] });\n      if (late === undefined ||",
       ],
     ],
   },
@@ -192,8 +188,14 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
   },
   {
     name: "a refused invalidation is forgotten",
+    races: 30,
     file: "strict-fences.ts",
     edits: [["for (const key of all) this.#break(key);", ""]],
+  },
+  {
+    name: "an expired value is served without a look at its fences",
+    file: "strict-store.ts",
+    edits: [["if (!useful.fences.every(", "if (now < useful.expiresAt && !useful.fences.every("]],
   },
   {
     name: "a set does not move the fence of its key",

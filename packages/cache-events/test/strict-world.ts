@@ -1,5 +1,5 @@
 import * as fc from "fast-check";
-import type { EventCacheOptions } from "../src/index.ts";
+import type { CacheStats, EventCacheOptions } from "../src/index.ts";
 import { EventCache } from "../src/index.ts";
 import type { Fault } from "./faulty-store.ts";
 import { FaultyStore } from "./faulty-store.ts";
@@ -7,7 +7,7 @@ import { MirroredStore } from "./mirrored-store.ts";
 import { ManualTimers, manualClock, settle } from "./support.ts";
 
 // The promises G1, G2 and G3, for several processes on one store. As in the model of one process a value is the moment its compute
-// began. Every access of every process to every key of the store happens when the model says so, and may fail or be lost; so does
+// began, and so is the `began` of an error. No value is older than its ttl and what the read lets it be stale. Every access of every process to every key of the store happens when the model says so, and may fail or be lost; so does
 // every message to a mirror that lags.
 
 const keys = ["a", "b"] as const;
@@ -15,6 +15,8 @@ const tags = ["red", "green"] as const;
 const declared: Readonly<Record<string, readonly string[]>> = { a: ["red"], b: [] };
 const late: Readonly<Record<string, readonly string[]>> = { a: [], b: ["red", "green"] };
 const storeTimeoutMs = 77;
+const softTimeoutMs = 20;
+const ttlMs = 1_000;
 
 const process = fc.nat({ max: 2 });
 const key = fc.constantFrom(...keys);
@@ -32,7 +34,20 @@ export const command: fc.Arbitrary<Step> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ do: kind("link"), process, on: fc.constantFrom(false, true, true) }),
   },
-  { weight: 5, arbitrary: fc.record({ do: kind("finish"), index }) },
+  { weight: 1, arbitrary: fc.record({ do: kind("many"), process }) },
+  {
+    weight: 7,
+    arbitrary: fc.record({
+      do: kind("finish"),
+      index,
+      ending: fc.constantFrom<Ending>("value", "value", "value", "nothing", "error", "answer"),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ do: kind("time"), ms: fc.constantFrom(1, 250, 500, 700, 1_100) }),
+  },
+  { weight: 1, arbitrary: fc.record({ do: kind("soft") }) },
   { weight: 12, arbitrary: fc.record({ do: kind("step"), index }) },
   { weight: 8, arbitrary: fc.record({ do: kind("quiet") }) },
   { weight: 8, arbitrary: fc.record({ do: kind("hurry") }) },
@@ -60,6 +75,37 @@ export const command: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
+export type Ending = "value" | "nothing" | "error" | "answer";
+
+export const stretch: fc.Arbitrary<Stretch> = fc.record({
+  staleWhileRevalidateMs: fc.constantFrom(0, 300, Infinity),
+  staleIfErrorMs: fc.constantFrom(0, 600, Infinity),
+  eagerRefreshRatio: fc.constantFrom(1, 0.5),
+  negativeTtlMs: fc.constantFrom(0, 400),
+  maxRefreshes: fc.constantFrom(1, 32),
+  soft: fc.boolean(),
+});
+
+export interface Stretch {
+  readonly staleWhileRevalidateMs: number;
+  readonly staleIfErrorMs: number;
+  readonly eagerRefreshRatio: number;
+  readonly negativeTtlMs: number;
+  readonly maxRefreshes: number;
+  readonly soft: boolean;
+}
+
+class Failed extends Error {
+  readonly began: number;
+  readonly answer: boolean;
+
+  constructor(began: number, answer: boolean) {
+    super("failed");
+    this.began = began;
+    this.answer = answer;
+  }
+}
+
 export interface Step {
   readonly do: string;
   readonly process?: number;
@@ -68,6 +114,8 @@ export interface Step {
   readonly index?: number;
   readonly fault?: Fault;
   readonly on?: boolean;
+  readonly ending?: Ending;
+  readonly ms?: number;
 }
 
 interface Coming {
@@ -88,13 +136,17 @@ export class World {
   /** Floors that do not bind a process before it has taken in a message. */
   readonly #coming: Coming[][];
   readonly #begun = new Map<number, number>();
-  readonly #running: (() => void)[] = [];
+  /** By value, the clock's time at which its compute ended. */
+  readonly #landedAt = new Map<number, number>();
+  readonly #staleMs: number;
+  readonly #running: ((ending: Ending) => void)[] = [];
   readonly #calls: Promise<void>[] = [];
   #time = 0;
   /** Hits that asked no store. */
   peeks = 0;
 
-  constructor(shared: Kind) {
+  constructor(shared: Kind, { soft, ...stretched }: Stretch) {
+    this.#staleMs = Math.max(stretched.staleWhileRevalidateMs, stretched.staleIfErrorMs);
     this.#mirrored = shared === "keyv" ? undefined : new MirroredStore(shared);
     this.#store = this.#mirrored?.store ?? new FaultyStore();
     const options: EventCacheOptions = {
@@ -102,6 +154,11 @@ export class World {
       timers: this.#timers,
       now: this.#clock.now,
       consistency: shared === "lagging" ? "mirrored" : "strict",
+      ttlMs,
+      ttlJitter: 0,
+      negativeErrors: (error) => error instanceof Failed && error.answer,
+      ...stretched,
+      ...(soft ? { softTimeoutMs } : {}),
     };
     const client = (): NonNullable<EventCacheOptions["store"]> =>
       this.#mirrored?.client() ?? this.#store.client();
@@ -119,9 +176,18 @@ export class World {
       case "read":
         return this.#read(at, name);
       case "get":
-        return this.#check(at, name, cache.get<number>(name));
+        return this.#check(at, [name], cache.get<number>(name), 0);
+      case "many":
+        return this.#readMany(at);
       case "finish":
-        return this.#running.splice(step.index ?? 0, 1)[0]?.();
+        return this.#running.splice(step.index ?? 0, 1)[0]?.(step.ending ?? "value");
+      case "time":
+        await this.#quiet();
+        this.#clock.nowMs += step.ms ?? 0;
+        return;
+      case "soft":
+        this.#timers.fire(softTimeoutMs);
+        return settle();
       case "step":
         this.#store.step(step.index ?? 0);
         return settle();
@@ -164,18 +230,24 @@ export class World {
     }
   }
 
-  async end(): Promise<number> {
+  async end(): Promise<readonly CacheStats[]> {
     await this.#finish();
     await Promise.all(this.#calls);
-    return this.caches.reduce((hits, cache) => hits + cache.stats().hits, 0);
+    return this.caches.map((cache) => cache.stats());
   }
 
   async #finish(): Promise<void> {
-    await this.#quiet();
+    await this.#rest();
     while (this.#running.length > 0) {
-      this.#running.shift()?.();
-      await this.#quiet();
+      this.#running.shift()?.("value");
+      await this.#rest();
     }
+  }
+
+  /** A batch that is late gathers for one turn of the event loop. */
+  async #rest(): Promise<void> {
+    await this.#quiet();
+    await this.#quiet();
   }
 
   /** All that is asked of the store happens, but for what has waited longest. */
@@ -192,6 +264,7 @@ export class World {
     const called = ++this.#time;
     const value = -called;
     this.#begun.set(value, Infinity);
+    this.#landedAt.set(value, this.#clock.nowMs);
     const options = { tags: this.#tagsOf(name) };
     const call = async (): Promise<void> => {
       try {
@@ -204,16 +277,36 @@ export class World {
   }
 
   #read(at: number, name: string): void {
-    const compute = ({ tag }: { tag: (...names: string[]) => void }): Promise<number> => {
-      const began = ++this.#time;
-      const { promise, resolve } = Promise.withResolvers<number>();
-      this.#running.push(() => {
-        tag(...(late[name] ?? []));
-        resolve(began);
-      });
-      return promise;
-    };
-    this.#check(at, name, this.#cache(at).getOrSet(name, compute, { tags: declared[name] ?? [] }));
+    const compute = ({ tag }: { tag: (...names: string[]) => void }): Promise<number | undefined> =>
+      this.#begin([name], (_key, ...names) => tag(...names)).then(([value]) => value);
+    const options = { tags: declared[name] ?? [] };
+    this.#check(at, [name], this.#cache(at).getOrSet(name, compute, options), this.#staleMs);
+  }
+
+  #readMany(at: number): void {
+    const read = this.#cache(at).getOrSetMany<number | undefined>(
+      keys,
+      (missing, { tag }) => this.#begin(missing, tag),
+      { tags: (name) => declared[name] ?? [] },
+    );
+    this.#check(at, keys, read, this.#staleMs);
+  }
+
+  /** A compute of `names` that ends when the model says so. */
+  #begin(
+    names: readonly string[],
+    tag: (key: string, ...names: string[]) => void,
+  ): Promise<(number | undefined)[]> {
+    const began = names.map(() => ++this.#time);
+    const { promise, resolve, reject } = Promise.withResolvers<(number | undefined)[]>();
+    this.#running.push((ending) => {
+      for (const name of names) tag(name, ...(late[name] ?? []));
+      for (const value of began) this.#landedAt.set(value, this.#clock.nowMs);
+      if (ending === "value") resolve(began);
+      else if (ending === "nothing") resolve(began.map(() => undefined));
+      else reject(new Failed(began[0] ?? 0, ending === "answer"));
+    });
+    return promise;
   }
 
   /** Without haste: the process has the value near, unless a fault is due. */
@@ -228,7 +321,7 @@ export class World {
   #peek(at: number, name: string): void {
     const value = this.#cache(at).peek<number>(name);
     if (value !== undefined) this.peeks++;
-    this.#check(at, name, Promise.resolve(value));
+    this.#check(at, [name], Promise.resolve(value), 0);
   }
 
   #evict(place: number): void {
@@ -237,23 +330,46 @@ export class World {
     else this.#mirrored.evict(place);
   }
 
-  #check(at: number, name: string, read: Promise<number | undefined>): void {
+  #check(
+    at: number,
+    names: readonly string[],
+    read: Promise<number | undefined | readonly (number | undefined)[]>,
+    staleMs: number,
+  ): void {
     this.#takeIn(at);
-    const floors = this.#floors[at];
-    const floor = Math.max(
-      ...[...this.#tagsOf(name).map((tag) => `tag ${tag}`), `key ${name}`, "everything"].map(
-        (what) => floors?.get(what) ?? 0,
-      ),
-    );
+    const floors = names.map((name) => this.#floorOf(at, name));
+    // What a batch has at hand it has from when it was called.
+    const calledMs = names.length > 1 ? this.#clock.nowMs : undefined;
     const checking = async (): Promise<void> => {
-      const value = await read;
-      const begun = value === undefined ? Infinity : (this.#begun.get(value) ?? value);
-      if (begun <= floor)
-        throw new Error(`stale: ${name} began at ${begun}, invalidated at ${floor}`);
+      let values: readonly (number | undefined)[];
+      try {
+        const outcome = await read;
+        values = typeof outcome === "object" ? outcome : [outcome];
+      } catch (error) {
+        if (!(error instanceof Failed)) throw error;
+        if (error.began <= Math.min(...floors)) throw new Error("stale failure", { cause: error });
+        return;
+      }
+      const nowMs = calledMs ?? this.#clock.nowMs;
+      for (const [place, value] of values.entries()) {
+        if (value === undefined) continue;
+        const begun = this.#begun.get(value) ?? value;
+        const floor = floors[place] ?? 0;
+        const what = `${names[place]} began at ${begun}`;
+        if (begun <= floor) throw new Error(`stale: ${what}, invalidated at ${floor}`);
+        const ageMs = nowMs - (this.#landedAt.get(value) ?? nowMs);
+        if (ageMs >= ttlMs + staleMs) throw new Error(`too old: ${what}, by ${ageMs} ms`);
+      }
     };
     const checked = checking();
     checked.catch(() => {});
     this.#calls.push(checked);
+  }
+
+  #floorOf(at: number, name: string): number {
+    const covering = this.#tagsOf(name).map((tag) => `tag ${tag}`);
+    covering.push(`key ${name}`, "everything");
+    return Math.max(...covering.map((what) => this.#floors[at]?.get(what) ?? 0));
   }
 
   /**

@@ -5,6 +5,8 @@ import { eventCacheUnderTest } from "@mcp-accel/cache-events/testing";
 import type { KeyvStorageCapability, KeyvStorageEntry } from "keyv";
 import { Keyv, keyvStorageCapability } from "keyv";
 
+const features = ["namespaces", "lateTags", "signal", "staleWhileRevalidate"] as const;
+
 type Shared = Map<string, unknown>;
 type Turn = () => Promise<void>;
 
@@ -14,15 +16,16 @@ const lost = 0.25;
 const unanswered = 0.5;
 
 /** Several caches in strict mode on one store that evicts, fails, and does every access to a key when its turn comes. */
-export function open({ name, now, random, ttlMs, turn }: OpenContext): CacheUnderTest {
+export function open({ name, now, random, ttlMs, staleMs, turn }: OpenContext): CacheUnderTest {
   const data = stores.get(name) ?? new Map<string, unknown>();
   stores.set(name, data);
   const client = new Client(data, turn);
   const keyv = new Keyv({ store: client });
   keyv.on("error", () => {});
-  const cache = new EventCache({ name, now, random, ttlMs, store: keyv });
+  const stale = { staleWhileRevalidateMs: staleMs, staleIfErrorMs: staleMs };
+  const cache = new EventCache({ name, now, random, ttlMs, ...stale, store: keyv });
   return {
-    ...eventCacheUnderTest(cache, { prefixes: false }),
+    ...eventCacheUnderTest(cache, { prefixes: false, features }),
     disturb() {
       const what = random();
       if (what < lost) client.faults.push("lost");
