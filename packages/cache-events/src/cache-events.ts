@@ -1,5 +1,6 @@
 import { EventEmitter } from "eventemitter3";
 import type { CacheError } from "./errors.ts";
+import { CacheOptionError } from "./errors.ts";
 
 export interface HitEvent {
   readonly key: string;
@@ -75,6 +76,24 @@ export interface CacheEventMap {
 
 export type CacheEventName = keyof CacheEventMap;
 
+const names: Readonly<Record<CacheEventName, true>> = {
+  hit: true,
+  staleHit: true,
+  miss: true,
+  load: true,
+  invalidate: true,
+  evict: true,
+  mismatch: true,
+  subscriberError: true,
+  storeError: true,
+};
+
+/** @throws CacheOptionError */
+export function checkEventName(name: unknown): void {
+  if (typeof name !== "string" || !Object.hasOwn(names, name))
+    throw new CacheOptionError("event", `one of ${Object.keys(names).join(", ")}`, name);
+}
+
 /** The cache's own events. A listener that throws becomes a process warning and disturbs nobody. */
 export class Announcer {
   readonly #emitter = new EventEmitter<CacheEventMap>();
@@ -105,7 +124,8 @@ export class Announcer {
   emit<N extends CacheEventName>(name: N, event: Parameters<CacheEventMap[N]>[0]): void {
     for (const listener of this.#emitter.listeners(name)) {
       try {
-        (listener as (event: unknown) => void)(event);
+        const result = (listener as (event: unknown) => unknown)(event);
+        if (result instanceof Promise) result.catch((error: unknown) => warn(name, error));
       } catch (error) {
         warn(name, error);
       }

@@ -23,7 +23,7 @@ import {
 import { override } from "./override.ts";
 import { ownTag } from "./own-tags.ts";
 import { canonicalJson } from "./plain-json.ts";
-import { principalOf } from "./principal.ts";
+import { principalOfServer } from "./principal.ts";
 import type { CacheableMethod, ResultPolicy } from "./result-policy.ts";
 import { checkResultPolicies, shareableOf } from "./result-policy.ts";
 import type { ToolCacheStore } from "./tool-cache.ts";
@@ -126,7 +126,7 @@ class CachedResults {
     cache: ResultCacheStore,
     options: CacheResultsOptions,
   ) {
-    const { principal = principalOf, onError, now = systemClock } = options;
+    const { principal = principalOfServer(), onError, now = systemClock } = options;
     this.#server = server;
     this.#cache = cache;
     this.#policies = new Map(Object.entries(options.results));

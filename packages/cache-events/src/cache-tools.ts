@@ -6,7 +6,7 @@ import { Implementations } from "./implementations.ts";
 import type { Fields } from "./mcp-shapes.ts";
 import { fields, isAnswer, metaOf, namespaceOf, signalOf, versionOf } from "./mcp-shapes.ts";
 import { override } from "./override.ts";
-import { principalOf } from "./principal.ts";
+import { principalOfServer } from "./principal.ts";
 import type { ToolCall, ToolCacheStore } from "./tool-cache.ts";
 import { ToolCache } from "./tool-cache.ts";
 import type { ToolCachePolicy } from "./tool-policy.ts";
@@ -63,7 +63,7 @@ class CachedTools {
   #active = true;
 
   constructor(server: object, cache: ToolCacheStore, options: CacheToolsOptions) {
-    const { principal = principalOf, tools = {}, ...rest } = options;
+    const { principal = principalOfServer(), tools = {}, ...rest } = options;
     typed("function")("principal", principal);
     this.#server = server;
     this.#cache = new ToolCache(cache, { server: namespaceOf(server), ...rest, tools });

@@ -10,7 +10,7 @@ export function checkOptions(
   table: Readonly<Record<string, Check>>,
   path = "",
 ): void {
-  if (typeof options !== "object" || options === null)
+  if (typeof options !== "object" || options === null || Array.isArray(options))
     throw new CacheOptionError(`${path}options`, "an object", options);
   for (const [name, value] of Object.entries(options)) {
     const check = Object.hasOwn(table, name) ? table[name] : undefined;
@@ -102,8 +102,18 @@ export function checkKey(key: unknown, namespace: unknown): void {
     throw new CacheOptionError("namespace", "a string", namespace);
 }
 
+type FreshnessOption =
+  | "ttlMs"
+  | "staleWhileRevalidateMs"
+  | "staleIfErrorMs"
+  | "eagerRefreshRatio"
+  | "negativeTtlMs"
+  | "negativeErrors"
+  | "softTimeoutMs"
+  | "loadTimeoutMs";
+
 /** Of the cache and of a call alike. */
-export const freshnessChecks = {
+export const freshnessChecks: Readonly<Record<FreshnessOption, Check>> = {
   ttlMs: number(1, Infinity),
   staleWhileRevalidateMs: number(0, Infinity),
   staleIfErrorMs: number(0, Infinity),
@@ -112,7 +122,7 @@ export const freshnessChecks = {
   negativeErrors: typed("function"),
   softTimeoutMs: number(1, maxDelayMs),
   loadTimeoutMs: number(1, maxDelayMs),
-} as const satisfies Readonly<Record<string, Check>>;
+};
 
 const setChecks: Readonly<Record<keyof SetOptions, Check>> = {
   namespace: () => {},

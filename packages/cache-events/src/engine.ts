@@ -23,6 +23,8 @@ export interface Engine {
   usage(): Usage;
   /** The tags held in memory; none when left out. */
   tags?(): Iterable<TagFence>;
+  /** @throws CacheOptionError for a key that this engine cannot hold. */
+  checkKey(key: unknown, namespace: unknown): void;
   peek(key: string, namespace: string | undefined): unknown;
   get(key: string, namespace: string | undefined): Promise<unknown>;
   getOrSet(

@@ -1,5 +1,5 @@
 import type { CacheEventMap, CacheEventName } from "./cache-events.ts";
-import { Announcer } from "./cache-events.ts";
+import { Announcer, checkEventName } from "./cache-events.ts";
 import type { ComputeMany } from "./batch.ts";
 import type { CacheKey, PlainKey } from "./cache-key.ts";
 import { checkTags, typed } from "./checks.ts";
@@ -190,15 +190,16 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
     this.#checkOpen();
     checkTags(tags);
     typed("function")("fn", fn);
-    await this.#engine.invalidate(tags);
+    const own = [...tags];
+    await this.#engine.invalidate(own);
     let result: T;
     try {
       result = await fn();
     } catch (error) {
-      await this.#engine.invalidate(tags).catch(() => {});
+      await this.#engine.invalidate(own).catch(() => {});
       throw error;
     }
-    await this.#engine.invalidate(tags).catch((error: unknown) => {
+    await this.#engine.invalidate(own).catch((error: unknown) => {
       throw InvalidationError.afterWrite(error);
     });
     return result;
@@ -230,6 +231,8 @@ export class EventCache<E extends { readonly type: string } = CacheInvalidationE
   }
 
   on<N extends CacheEventName>(name: N, listener: CacheEventMap[N]): this {
+    checkEventName(name);
+    typed("function")("listener", listener);
     this.#host.announcer.on(name, listener);
     return this;
   }

@@ -56,6 +56,10 @@ export class LocalEngine implements Engine {
     return this.#table.line.tags();
   }
 
+  checkKey(key: unknown, namespace: unknown): void {
+    checkKey(key, namespace);
+  }
+
   peek(key: string, namespace: string | undefined): unknown {
     if (this.#host.bypassed) return undefined;
     this.#epoch?.check();

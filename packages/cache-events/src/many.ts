@@ -20,7 +20,7 @@ export async function getOrSetMany<K extends string>(
   computeMany: ComputeMany<K, unknown>,
   options: GetOrSetManyOptions<K> = {},
 ): Promise<unknown[]> {
-  checkKeys(keys);
+  checkKeys(engine, keys, options.namespace);
   typed("function")("computeMany", computeMany);
   options.signal?.throwIfAborted();
   const optionsOf = perKey(options);
@@ -43,7 +43,7 @@ export async function getMany(
   keys: readonly string[],
   options: KeyOptions | undefined,
 ): Promise<unknown[]> {
-  checkKeys(keys);
+  checkKeys(engine, keys, options?.namespace);
   const reads = together(engine, () => keys.map((key) => engine.get(key, options?.namespace)));
   return Promise.all(reads);
 }
@@ -55,7 +55,7 @@ export async function setMany<K extends string>(
   options: SetManyOptions<K> = {},
 ): Promise<void> {
   const values = new Map(entries);
-  checkKeys([...values.keys()]);
+  checkKeys(engine, [...values.keys()], options.namespace);
   const optionsOf = perKey(options);
   const plans = [...values].map(([key, value]) => [key, value, optionsOf(key)] as const);
   for (const plan of plans) checkSet(...plan);
@@ -68,10 +68,13 @@ function together<T>(engine: Engine, run: () => T): T {
   return engine.together === undefined ? run() : engine.together(run);
 }
 
-function checkKeys(keys: unknown): void {
+function checkKeys(engine: Engine, keys: unknown, namespace: unknown): void {
   if (!Array.isArray(keys) || keys.length > maxKeys)
     throw new CacheOptionError("keys", `an array of at most ${maxKeys} keys`, keys);
-  for (const key of keys) checkText("keys", key);
+  for (const key of keys) {
+    checkText("keys", key);
+    engine.checkKey(key, namespace);
+  }
 }
 
 /** `tags` may depend on the key. */

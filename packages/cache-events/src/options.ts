@@ -176,7 +176,7 @@ export function resolveOptions<E extends { readonly type: string }>(
     operations: new Map(Object.entries(options.operations ?? {})),
     store: options.store,
     storeTimeoutMs: options.storeTimeoutMs ?? 2_000,
-    consistency: options.consistency ?? "strict",
+    consistency: consistencyOf(options),
     epoch: options.epoch,
     verifyRatio: options.verifyRatio ?? 0,
     sizeOf: options.sizeOf ?? estimateBytes,
@@ -200,4 +200,13 @@ export function isTags(value: unknown): value is readonly string[] {
 /** Milliseconds until a value stored now expires: `ttlMs`, shortened by up to `ttlJitter` of itself. */
 export function lifetimeMs(settings: Settings, ttlMs: number | undefined): number {
   return (ttlMs ?? settings.ttlMs) * (1 - settings.ttlJitter * settings.random());
+}
+
+function consistencyOf({
+  consistency = "strict",
+  store,
+}: Pick<EventCacheOptions, "consistency" | "store">): Consistency {
+  if (consistency === "mirrored" && store === undefined)
+    throw new CacheOptionError("consistency", '"strict" when there is no store', consistency);
+  return consistency;
 }

@@ -75,6 +75,10 @@ export class StrictEngine implements Engine {
     return { ...near, tags: this.#fences.broken, refreshes: this.#loads.refreshes };
   }
 
+  checkKey(key: unknown, namespace: unknown): void {
+    checkStoreKey(key, namespace);
+  }
+
   peek(key: string, namespace: string | undefined): unknown {
     return this.#unexpired(key, namespace)?.value;
   }

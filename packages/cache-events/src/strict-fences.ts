@@ -23,6 +23,13 @@ const dayMs = 86_400_000;
 interface Gathered {
   readonly keys: string[];
   readonly writing: Promise<FenceValues>;
+  /** When it was sent, by the fences' own count of reads and creations. */
+  sentAt: number;
+}
+
+interface Creation {
+  readonly value: Promise<string>;
+  readonly gathered: Gathered;
 }
 
 /**
@@ -38,8 +45,11 @@ export class StrictFences {
   readonly #link: StoreLink;
   readonly #lifetimeMs: number;
   readonly #moved: (fences: readonly string[]) => number;
-  readonly #creating = new Map<string, Promise<string>>();
+  readonly #creating = new Map<string, Creation>();
   #gathered: Gathered | undefined;
+  /** Counts the reads and creations that were sent. */
+  #sent = 0;
+  readonly #readAt = new WeakMap<Observed, number>();
   readonly #broken = new Map<string, number>();
   #failures = 0;
 
@@ -76,19 +86,23 @@ export class StrictFences {
    */
   watch(keys: readonly string[]): (raw: readonly unknown[]) => Observed {
     const broken = this.#broken.size === 0 ? [] : keys.filter((key) => this.#broken.has(key));
-    return (raw) =>
-      new Map(
-        keys.map((key, index) => [
-          key,
-          broken.includes(key) ? undefined : this.#trusted(key, raw[index]),
-        ]),
+    const readAt = ++this.#sent;
+    return (raw) => {
+      const values = keys.map(
+        (key, index) =>
+          [key, broken.includes(key) ? undefined : this.#trusted(key, raw[index])] as const,
       );
+      const observed: Observed = new Map(values);
+      this.#readAt.set(observed, readAt);
+      return observed;
+    };
   }
 
   /** Gives every fence a value, before the compute that relies on it. @throws StoreError */
   async ensure(observed: Observed): Promise<FenceValues> {
     const absent = [...observed.keys()].filter((key) => observed.get(key) === undefined);
-    const created = absent.length === 0 ? undefined : await this.#create(absent);
+    const created =
+      absent.length === 0 ? undefined : await this.#create(absent, this.#readAt.get(observed));
     const values = new Map<string, string>();
     for (const [key, value] of observed) values.set(key, value ?? created?.get(key) ?? "");
     return values;
@@ -117,18 +131,24 @@ export class StrictFences {
     return typeof raw === "string" && !this.#broken.has(key) ? raw : undefined;
   }
 
-  /** Reads that find a fence absent share the value that one of them creates, unless this process invalidated it meanwhile. */
-  async #create(keys: readonly string[]): Promise<FenceValues> {
+  /**
+   * Reads that find a fence absent share the value that one of them creates, unless this process invalidated it meanwhile. One that
+   * began after the creation was sent creates anew: the value may have been there, and gone again with an invalidation, before.
+   */
+  async #create(keys: readonly string[], readAt = Infinity): Promise<FenceValues> {
     const broken = keys.filter((key) => this.#broken.has(key));
-    const missing = keys.filter((key) => !this.#broken.has(key) && !this.#creating.has(key));
+    const whole = keys.filter((key) => !this.#broken.has(key));
+    const isShared = (key: string): boolean =>
+      (this.#creating.get(key)?.gathered.sentAt ?? -1) > readAt;
+    const missing = whole.filter((key) => !isShared(key));
     if (missing.length > 0) {
-      const writing = this.#gather(missing);
-      for (const key of missing) this.#share(key, writing);
+      const gathered = this.#gather(missing);
+      for (const key of missing) this.#share(key, gathered);
     }
-    const creating = keys.filter((key) => this.#creating.has(key));
+    const creating = whole.filter((key) => this.#creating.has(key));
     const [moved, ...created] = await Promise.all([
       broken.length === 0 ? undefined : this.move(broken),
-      ...creating.map((key) => this.#creating.get(key)),
+      ...creating.map((key) => this.#creating.get(key)?.value),
     ]);
     const values = new Map(moved?.values);
     for (const [index, key] of creating.entries()) values.set(key, created[index] ?? "");
@@ -136,10 +156,10 @@ export class StrictFences {
   }
 
   /** What the reads of one call find absent is created together. */
-  #gather(keys: readonly string[]): Promise<FenceValues> {
-    const { keys: gathered, writing } = (this.#gathered ??= this.#gathering());
-    gathered.push(...keys);
-    return writing;
+  #gather(keys: readonly string[]): Gathered {
+    const gathered = (this.#gathered ??= this.#gathering());
+    gathered.keys.push(...keys);
+    return gathered;
   }
 
   #gathering(): Gathered {
@@ -147,22 +167,24 @@ export class StrictFences {
     const write = async (): Promise<FenceValues> => {
       await Promise.resolve();
       this.#gathered = undefined;
+      gathered.sentAt = ++this.#sent;
       const parts: Promise<FenceValues>[] = [];
       for (let at = 0; at < keys.length; at += maxCreated)
         parts.push(this.#write(keys.slice(at, at + maxCreated), { first: [], create: true }));
       return new Map((await Promise.all(parts)).flatMap((part) => [...part]));
     };
-    return { keys, writing: write() };
+    const gathered: Gathered = { keys, writing: write(), sentAt: Infinity };
+    return gathered;
   }
 
-  #share(key: string, writing: Promise<FenceValues>): void {
-    const creating = writing
+  #share(key: string, gathered: Gathered): void {
+    const value = gathered.writing
       .then((values) => values.get(key) ?? "")
       .finally(() => {
-        if (this.#creating.get(key) === creating) this.#creating.delete(key);
+        if (this.#creating.get(key)?.value === value) this.#creating.delete(key);
       });
-    creating.catch(() => {});
-    this.#creating.set(key, creating);
+    value.catch(() => {});
+    this.#creating.set(key, { value, gathered });
   }
 
   async #write(

@@ -1,4 +1,5 @@
 import * as fc from "fast-check";
+import { Keyv } from "keyv";
 import { describe, expect, test } from "vitest";
 import { EventCache } from "../src/index.ts";
 import { ManualTimers, deferred, settle } from "./support.ts";
@@ -209,4 +210,57 @@ describe("values that a memory tier cannot size", () => {
       expect(cache.stats().memoryBytes).toBe(0);
     },
   );
+});
+
+describe("calls that misbehave", () => {
+  test("a listener that rejects becomes a warning, as one that throws", async () => {
+    const cache = new EventCache();
+    const warned = new Promise<Error>((resolve) => process.once("warning", resolve));
+    cache.on("hit", (async () => {
+      throw new Error("async");
+    }) as () => void);
+    await cache.set("k", 1);
+    expect(await cache.get("k")).toBe(1);
+    expect(await warned).toMatchObject({ code: "CACHE_LISTENER" });
+  });
+
+  test("a listener of no event, or that is no function, is refused", () => {
+    const cache = new EventCache();
+    const on = cache.on.bind(cache) as (name: string, listener: unknown) => unknown;
+    const refused = expect.objectContaining({ code: "CACHE_OPTION" });
+    expect(() => on("nope", () => {})).toThrow(refused);
+    expect(() => on("hit", 5)).toThrow(refused);
+  });
+
+  test("a write keeps to the tags it was given, whatever becomes of the array", async () => {
+    const cache = new EventCache();
+    const tags = ["list"];
+    await cache.write(tags, async () => {
+      await cache.getOrSet("l", () => "mid", { tags: ["list"] });
+      tags.length = 0;
+    });
+    expect(cache.peek("l")).toBeUndefined();
+  });
+
+  test("options that are an array, and a mirror without a store, are refused", () => {
+    const refused = expect.objectContaining({ code: "CACHE_OPTION" });
+    expect(() => new EventCache([] as object)).toThrow(refused);
+    expect(() => new EventCache({ consistency: "mirrored" })).toThrow(refused);
+  });
+
+  test("with a store, a key that it cannot hold is refused before any other is stored or computed", async () => {
+    const cache = new EventCache({ store: new Keyv({ store: new Map() }) });
+    const refused = { code: "CACHE_OPTION" };
+    const entries = [
+      ["good", 1],
+      ["\uD800", 2],
+    ] as const;
+    await expect(cache.setMany(entries)).rejects.toMatchObject(refused);
+    expect(await cache.get("good")).toBeUndefined();
+    let computed = 0;
+    const computeMany = (keys: readonly string[]): number[] => keys.map(() => ++computed);
+    await expect(cache.getOrSetMany(["x", "\uD800"], computeMany)).rejects.toMatchObject(refused);
+    await settle();
+    expect(computed).toBe(0);
+  });
 });

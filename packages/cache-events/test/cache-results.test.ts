@@ -35,6 +35,9 @@ interface Shop {
   readonly stock: ReturnType<Server["registerResource"]>;
 }
 
+/** One principal for all servers, as for replicas of one user. */
+const everyone = { principal: () => "everyone" };
+
 async function shop(
   generation: Generation,
   options: Partial<CacheResultsOptions> = {},
@@ -504,8 +507,8 @@ test("without onError it becomes a process warning", async () => {
 test("replicas on one store share results and invalidations", async () => {
   const store = new Map<string, unknown>();
   const open = (): EventCache => new EventCache({ store: new Keyv({ store }) });
-  const one = await shop(v2, {}, { cache: open() });
-  const two = await shop(v2, {}, { cache: open() });
+  const one = await shop(v2, everyone, { cache: open() });
+  const two = await shop(v2, everyone, { cache: open() });
   expect([await read(one.client), await read(two.client)]).toEqual(["1", "1"]);
   await one.server.server.sendResourceUpdated({ uri: "shop://stock" });
   expect(await read(two.client)).toBe("1");
@@ -514,8 +517,8 @@ test("replicas on one store share results and invalidations", async () => {
 
 test("a replica that changed a list by itself does not take that of the others", async () => {
   const cache = new EventCache();
-  const one = await shop(v2, {}, { cache });
-  const two = await shop(v2, {}, { cache });
+  const one = await shop(v2, everyone, { cache });
+  const two = await shop(v2, everyone, { cache });
   expect([await names(one.client), await names(two.client)]).toEqual([["buy"], ["buy"]]);
   expect(two.counts["tools/list"]).toBeUndefined();
   one.server.registerTool("sell", {}, () => text("sold"));

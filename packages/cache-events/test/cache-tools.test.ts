@@ -2,10 +2,13 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { EventCache } from "../src/index.ts";
 import { cacheTools } from "../src/mcp.ts";
+import type { CacheToolsOptions } from "../src/mcp.ts";
 import { generations, info, modern, text, textOf, v1, v2 } from "./mcp-support.ts";
 import type { Client, Generation, Server } from "./mcp-support.ts";
 import { deferred, settle } from "./support.ts";
 
+/** One principal for all servers, as for the processes of one user. */
+const everyone = { principal: () => "everyone" };
 const readOnly = { annotations: { readOnlyHint: true } };
 
 interface Context {
@@ -21,11 +24,12 @@ describe.each(generations)("a cached server of %s", (_name, generation) => {
   async function connect(
     register: (server: Server) => void,
     cache = new EventCache(),
+    options: CacheToolsOptions = {},
   ): Promise<Client> {
     return generation.connect(() => {
       const server = generation.server();
       register(server);
-      cacheTools(server, cache);
+      cacheTools(server, cache, options);
       return server;
     });
   }
@@ -46,8 +50,8 @@ describe.each(generations)("a cached server of %s", (_name, generation) => {
         return Promise.race([answer.promise, aborted]);
       });
     };
-    const one = await connect(register, cache);
-    const two = await connect(register, cache);
+    const one = await connect(register, cache, everyone);
+    const two = await connect(register, cache, everyone);
     const leaving = new AbortController();
     const left = generation.call(one, "slow", leaving.signal);
     await started.promise;
@@ -331,13 +335,21 @@ test("a tool of v1 that may create a task invalidates, also when the SDK polls t
   taskStore.cleanup();
 });
 
-const build = (name: string, version: string, answer: string, cache: EventCache) => () => {
-  const server = v2.server({}, { name, version });
-  server.registerTool("who", readOnly, () => text(answer));
-  server.registerTool("write", {}, () => text("written"));
-  cacheTools(server, cache);
-  return server;
-};
+const build =
+  (
+    name: string,
+    version: string,
+    answer: string,
+    cache: EventCache,
+    options: CacheToolsOptions = everyone,
+  ) =>
+  () => {
+    const server = v2.server({}, { name, version });
+    server.registerTool("who", readOnly, () => text(answer));
+    server.registerTool("write", {}, () => text("written"));
+    cacheTools(server, cache, options);
+    return server;
+  };
 
 async function who(client: Client): Promise<string> {
   return textOf(await client.callTool({ name: "who" }));
@@ -354,6 +366,16 @@ describe("several servers on one cache", () => {
     expect(await who(replica)).toBe("one");
     await one.callTool({ name: "write" });
     expect(await who(replica)).toBe("replica");
+  });
+
+  test("without HTTP share nothing unless told for whom they are: each may be somebody else's", async () => {
+    const cache = new EventCache();
+    const alice = await v2.connect(build("one", "1", "for alice", cache, {}));
+    const bob = await v2.connect(build("one", "1", "for bob", cache, {}));
+    expect([await who(alice), await who(bob)]).toEqual(["for alice", "for bob"]);
+    await alice.callTool({ name: "write" });
+    await who(bob);
+    expect(cache.stats().loads).toBe(3);
   });
 
   test("of different versions share invalidations but no results", async () => {

@@ -43,6 +43,19 @@ describe("the principal of a request", () => {
         sessionId: "s",
         requestInfo: { headers: { "x-forwarded-email": user } },
       }),
+      ...[
+        "x-ms-client-principal-id",
+        "x-consumer-id",
+        "cf-access-jwt-assertion",
+        "x-ssl-client-s-dn",
+        "x-role",
+        "x-workspace-id",
+        "cookie",
+        "x-a-header-of-your-own",
+      ].map((name) => (user: string) => ({
+        authInfo: { token: "gateway" },
+        requestInfo: { headers: { [name]: user } },
+      })),
     ]) {
       expect(principalOf(of("alice"))).not.toBe(principalOf(of("bob")));
       expect(principalOf(of("alice"))).toBe(principalOf(of("alice")));
@@ -50,7 +63,13 @@ describe("the principal of a request", () => {
   });
 
   test("is the same whatever other headers a request has", () => {
-    const one = request({ authorization: "Bearer a", "user-agent": "x", traceparent: "1" });
+    const one = request({
+      authorization: "Bearer a",
+      "user-agent": "x",
+      traceparent: "1",
+      "x-request-id": "1",
+      "mcp-session-id": "s",
+    });
     const two = request({ authorization: "Bearer a", "user-agent": "y" });
     expect(principalOf({ http: { req: one } })).toBe(principalOf({ http: { req: two } }));
   });
