@@ -55,9 +55,9 @@ export class Batch<K extends string> {
   async #run(members: ReadonlyMap<K, Member>): Promise<void> {
     const scope = scopeOf(this, members);
     const keys = [...members.keys()];
-    const context = { signal: lastOf(members), tag: tagger(members) };
+    const context = new Context(members);
     try {
-      const result = await inside(scope, () => this.#compute(keys, context));
+      const result = await inside(scope, (given) => this.#compute(keys, given), context);
       const valueOf = lookup(keys, result);
       for (const [index, [key, { outcome }]] of [...members].entries())
         outcome.resolve(valueOf(key, index));
@@ -76,6 +76,22 @@ function scopeOf(owner: object, members: ReadonlyMap<string, Member>): LoadScope
   const scope = new LoadScope(owner, "", undefined);
   for (const waiter of waiting) scope.add(waiter);
   return scope;
+}
+
+/** As in a single compute, the signal is made when it is first asked for. */
+class Context<K extends string> implements BatchContext<K> {
+  readonly tag: BatchContext<K>["tag"];
+  readonly #members: ReadonlyMap<K, Member>;
+  #signal: AbortSignal | undefined;
+
+  constructor(members: ReadonlyMap<K, Member>) {
+    this.#members = members;
+    this.tag = tagger(members);
+  }
+
+  get signal(): AbortSignal {
+    return (this.#signal ??= lastOf(this.#members));
+  }
 }
 
 /** Aborts when the signals of all have. */

@@ -12,14 +12,15 @@ export function checkOptions(
 ): void {
   if (typeof options !== "object" || options === null || Array.isArray(options))
     throw new CacheOptionError(`${path}options`, "an object", options);
-  for (const [name, value] of Object.entries(options)) {
+  const values = options as Readonly<Record<string, unknown>>;
+  for (const name of Object.keys(options)) {
+    const value = values[name];
     const check = Object.hasOwn(table, name) ? table[name] : undefined;
-    const option = path + name;
     if (check === undefined) {
       const known = `one of ${Object.keys(table).join(", ")}`;
-      throw new CacheOptionError(option, known, "another option");
+      throw new CacheOptionError(path + name, known, "another option");
     }
-    if (value !== undefined) check(option, value);
+    if (value !== undefined) check(path + name, value);
   }
 }
 
@@ -42,6 +43,8 @@ export function typed(type: "function" | "boolean"): Check {
     if (typeof value !== type) throw new CacheOptionError(name, `a ${type}`, value);
   };
 }
+
+export const checkFunction: Check = typed("function");
 
 export function oneOf(...values: readonly string[]): Check {
   return (name, value) => {

@@ -8,7 +8,10 @@ import { LoadScope, inside, waitFor } from "./load-scope.ts";
 import type { Space } from "./space.ts";
 
 export interface ComputeContext {
-  /** Aborts when the last reader has left, on `loadTimeoutMs`, and when the cache is closed. */
+  /**
+   * Aborts when the last reader has left, on `loadTimeoutMs`, and when the cache is closed. It is made when it is first asked for:
+   * take it by name, for `{ ...context }` does not copy it.
+   */
   readonly signal: AbortSignal;
   /** Adds tags that are known only while computing. */
   readonly tag: (...tags: string[]) => void;
@@ -36,11 +39,14 @@ export class Flight {
   /** A tag that came out of the compute had been invalidated since it began. */
   lateMoved = false;
   readonly #host: Host;
-  readonly #controller = new AbortController();
+  #controller: AbortController | undefined;
+  #abandoned: { readonly error: unknown } | undefined;
   readonly #outcome = Promise.withResolvers<unknown>();
   #plan: FlightPlan | undefined;
   #timer: unknown;
   #waiters = 0;
+  /** Someone has the promise: whether its rejection is handled is theirs. */
+  #pinned = false;
   /** Why it must not begin. */
   #refusal: Error | undefined;
   #startedAt: number | undefined;
@@ -50,7 +56,15 @@ export class Flight {
     this.space = space;
     this.key = key;
     if (host.settings.detectCycles) this.scope = new LoadScope(host, space.name, key);
-    this.#outcome.promise.catch(() => {});
+  }
+
+  /** Aborts when the flight is given up. Few computes ask for it, and it costs as much as all the rest of a load. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#abandoned !== undefined) this.#controller.abort(this.#abandoned.error);
+    }
+    return this.#controller.signal;
   }
 
   /** Calls the compute at once; never rejects. */
@@ -59,11 +73,11 @@ export class Flight {
     if (refusal !== undefined) {
       this.scope?.end();
       void plan.leave();
-      return this.#outcome.reject(refusal);
+      return this.#reject(refusal);
     }
     this.#begin(plan);
     try {
-      const value = await inside(this.scope, () => plan.compute(this.#context(plan)));
+      const value = await inside(this.scope, plan.compute, new Context(this));
       if (this.#plan === undefined) return;
       const landing = plan.land(value);
       const stored = typeof landing === "boolean" ? landing : await landing;
@@ -72,7 +86,7 @@ export class Flight {
       if (this.#plan === undefined) return;
       const leaving = plan.leave(new Failure(error));
       const stored = typeof leaving === "boolean" ? leaving : await leaving;
-      if (this.#end("error", stored)) this.#outcome.reject(error);
+      if (this.#end("error", stored)) this.#reject(error);
     }
   }
 
@@ -103,6 +117,7 @@ export class Flight {
   /** The result for one who is no reader: its wait is not part of the compute that runs now, and it never leaves. */
   pin(): Promise<unknown> {
     this.#waiters++;
+    this.#pinned = true;
     return this.#outcome.promise;
   }
 
@@ -111,8 +126,19 @@ export class Flight {
     const plan = this.#plan;
     if (plan === undefined || !this.#end(outcome, false)) return;
     void plan.leave();
-    this.#outcome.reject(error);
-    this.#controller.abort(error);
+    this.#reject(error);
+    this.#abandoned = { error };
+    this.#controller?.abort(error);
+  }
+
+  /** Tags named after the end change nothing. */
+  tag(tags: readonly string[]): void {
+    this.#plan?.tag(tags);
+  }
+
+  #reject(reason: unknown): void {
+    if (!this.#pinned) this.#outcome.promise.catch(() => {});
+    this.#outcome.reject(reason);
   }
 
   #begin(plan: FlightPlan): void {
@@ -126,15 +152,6 @@ export class Flight {
       () => this.abandon(new LoadTimeoutError(loadTimeoutMs), "timeout"),
       loadTimeoutMs,
     );
-  }
-
-  #context(plan: FlightPlan): ComputeContext {
-    return {
-      signal: this.#controller.signal,
-      tag: (...tags) => {
-        if (this.#plan !== undefined) plan.tag(tags);
-      },
-    };
   }
 
   #end(outcome: LoadEvent["outcome"], stored: boolean): boolean {
@@ -151,5 +168,20 @@ export class Flight {
       announcer.emit("load", { key, namespace: space.name, durationMs, outcome, stored });
     }
     return true;
+  }
+}
+
+/** An accessor in an object literal would be slower than a signal is. */
+class Context implements ComputeContext {
+  readonly tag: ComputeContext["tag"];
+  readonly #flight: Flight;
+
+  constructor(flight: Flight) {
+    this.#flight = flight;
+    this.tag = (...tags) => flight.tag(tags);
+  }
+
+  get signal(): AbortSignal {
+    return this.#flight.signal;
   }
 }

@@ -62,8 +62,8 @@ export function currentScope(): LoadScope | undefined {
   return scope?.live === true ? scope : undefined;
 }
 
-export function inside<T>(scope: LoadScope | undefined, run: () => T): T {
-  return scope === undefined ? run() : current.run(scope, run);
+export function inside<A, T>(scope: LoadScope | undefined, run: (given: A) => T, given: A): T {
+  return scope === undefined ? run(given) : current.run(scope, run, given);
 }
 
 /**

@@ -20,9 +20,7 @@ export class LocalFlight extends Flight {
   }
 
   addTags(tags: readonly string[]): void {
-    for (const tag of tags) {
-      if (!this.#tags.some((fence) => fence.tag === tag)) this.#tags.push(this.#line.hold(tag));
-    }
+    for (const tag of tags) if (!this.#has(tag)) this.#tags.push(this.#line.hold(tag));
   }
 
   /** Nothing that its result depends on, or that `tags` name, was invalidated since it began. */
@@ -40,8 +38,14 @@ export class LocalFlight extends Flight {
   /** Ends the flight's hold on its tags; says whether one that came late had moved, for the readers that joined. */
   takeTags(): readonly TagFence[] {
     const tags = this.#tags;
-    this.lateMoved = !unmoved(tags.slice(this.#declared), this.born);
+    if (tags.length > this.#declared)
+      this.lateMoved = !unmoved(tags.slice(this.#declared), this.born);
     this.#tags = [];
     return tags;
+  }
+
+  #has(tag: string): boolean {
+    for (const fence of this.#tags) if (fence.tag === tag) return true;
+    return false;
   }
 }

@@ -1,14 +1,17 @@
-import { checkAccess, checkTags, typed } from "./checks.ts";
+import { checkAccess, checkFunction } from "./checks.ts";
 import type { EntryTable } from "./entry-table.ts";
 import type { Compute } from "./flight.ts";
 import type { Freshness } from "./freshness.ts";
-import { Failure, freshnessOf, isAnswer, lifeOfResult, staleUntil } from "./freshness.ts";
+import { Failure, freshnessOf, staleUntil } from "./freshness.ts";
 import type { Host } from "./host.ts";
 import { LocalFlight } from "./local-flight.ts";
+import { LocalPlan } from "./local-plan.ts";
 import { LocalStandIn } from "./local-stand-in.ts";
 import type { Entry } from "./memory-tier.ts";
 import type { GetOrSetOptions } from "./options.ts";
 import { Refresher } from "./refresher.ts";
+
+const noTags: readonly string[] = [];
 
 /** What a read of the local engine does when it is not just a hit. */
 export class LocalLoads {
@@ -26,21 +29,12 @@ export class LocalLoads {
     return this.#refresher.running;
   }
 
-  async load(
-    key: string,
-    compute: Compute<unknown>,
-    options: GetOrSetOptions = {},
-  ): Promise<unknown> {
-    checkAccess(key, options);
-    typed("function")("compute", compute);
-    options.signal?.throwIfAborted();
-    const fresh = freshnessOf(this.#host.settings, options);
-    const entry = this.#table.held(key, options.namespace);
-    const kept = entry && this.#fromKept(entry, compute, options, fresh);
-    if (kept !== undefined) return kept.value;
-    const standIn = entry && this.#standIn(entry, fresh);
-    this.miss(key, options.namespace);
-    return this.#compute(key, compute, options, fresh, standIn);
+  load(key: string, compute: Compute<unknown>, options: GetOrSetOptions = {}): Promise<unknown> {
+    try {
+      return this.#load(key, compute, options);
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   /** For this reader only: neither shared nor stored. */
@@ -50,7 +44,7 @@ export class LocalLoads {
     options: GetOrSetOptions = {},
   ): Promise<unknown> {
     checkAccess(key, options);
-    typed("function")("compute", compute);
+    checkFunction("compute", compute);
     options.signal?.throwIfAborted();
     const flight = this.#flight(key, options);
     const result = flight.wait(options.signal);
@@ -61,6 +55,20 @@ export class LocalLoads {
   miss(key: string, namespace: string | undefined): void {
     const space = this.#table.spaces.open(namespace);
     this.#host.miss(space, key, this.#table.clean(space, key));
+  }
+
+  /** Without a promise of its own: what a load costs is what it allocates. */
+  #load(key: string, compute: Compute<unknown>, options: GetOrSetOptions): Promise<unknown> {
+    checkAccess(key, options);
+    checkFunction("compute", compute);
+    options.signal?.throwIfAborted();
+    const fresh = freshnessOf(this.#host.settings, options);
+    const entry = this.#table.held(key, options.namespace);
+    const kept = entry && this.#fromKept(entry, compute, options, fresh);
+    if (kept !== undefined) return Promise.resolve(kept.value);
+    const standIn = entry && this.#standIn(entry, fresh);
+    this.miss(key, options.namespace);
+    return this.#compute(key, compute, options, fresh, standIn);
   }
 
   /** An answer without waiting, if the entry still has one to give. @throws a failure that is remembered */
@@ -98,36 +106,43 @@ export class LocalLoads {
     return new LocalStandIn(this.#host, this.#table, this.#refresher, entry, fresh);
   }
 
-  async #compute(
+  #compute(
     key: string,
     compute: Compute<unknown>,
     options: GetOrSetOptions,
     fresh: Freshness,
     standIn: LocalStandIn | undefined,
   ): Promise<unknown> {
-    const { namespace, tags = [], signal } = options;
-    const { line, spaces } = this.#table;
-    for (;;) {
-      const space = spaces.open(namespace);
-      const flight = space.flights.get(key);
-      if (!(flight instanceof LocalFlight) || !flight.isFresh(tags)) break;
-      const joinedAt = line.seq;
-      flight.addTags(tags);
-      this.#host.countCoalesced(space);
-      // A tag that came out of the compute was not known when this read joined: had it moved before, the outcome is too old.
-      const isTooOld = (): boolean => joinedAt > flight.born && flight.lateMoved;
-      try {
-        const value = await flight.wait(signal, standIn);
-        if (standIn?.served === true || !isTooOld()) return value;
-      } catch (error) {
-        if (signal?.aborted === true || !isTooOld()) throw error;
-      }
-    }
+    const present = this.#table.spaces.open(options.namespace).flights.get(key);
+    if (present instanceof LocalFlight && present.isFresh(options.tags ?? noTags))
+      return this.#join(present, compute, options, fresh, standIn);
     const flight = this.#flight(key, options);
     flight.space.flights.set(key, flight);
-    const result = flight.wait(signal, standIn);
+    const result = flight.wait(options.signal, standIn);
     this.#fly(flight, compute, options, fresh);
     return result;
+  }
+
+  async #join(
+    flight: LocalFlight,
+    compute: Compute<unknown>,
+    options: GetOrSetOptions,
+    fresh: Freshness,
+    standIn: LocalStandIn | undefined,
+  ): Promise<unknown> {
+    const { tags = noTags, signal } = options;
+    const joinedAt = this.#table.line.seq;
+    flight.addTags(tags);
+    this.#host.countCoalesced(flight.space);
+    // A tag that came out of the compute was not known when this read joined: had it moved before, the outcome is too old.
+    const isTooOld = (): boolean => joinedAt > flight.born && flight.lateMoved;
+    try {
+      const value = await flight.wait(signal, standIn);
+      if (standIn?.served === true || !isTooOld()) return value;
+    } catch (error) {
+      if (signal?.aborted === true || !isTooOld()) throw error;
+    }
+    return this.#compute(flight.key, compute, options, fresh, standIn);
   }
 
   /** Whether the entry is being computed anew, by this call or already. */
@@ -139,7 +154,7 @@ export class LocalLoads {
   ): boolean {
     const { space, key } = entry;
     const present = space.flights.get(key);
-    if (present instanceof LocalFlight && present.isFresh(options.tags ?? [])) return true;
+    if (present instanceof LocalFlight && present.isFresh(options.tags ?? noTags)) return true;
     if (!this.#refresher.admits(entry)) return false;
     const flight = this.#flight(key, options);
     space.flights.set(key, flight);
@@ -148,7 +163,7 @@ export class LocalLoads {
     return true;
   }
 
-  #flight(key: string, { namespace, tags = [] }: GetOrSetOptions): LocalFlight {
+  #flight(key: string, { namespace, tags = noTags }: GetOrSetOptions): LocalFlight {
     const { line, spaces } = this.#table;
     return new LocalFlight(this.#host, line, spaces.open(namespace), key, tags);
   }
@@ -156,43 +171,9 @@ export class LocalLoads {
   #fly(
     flight: LocalFlight,
     compute: Compute<unknown>,
-    { ttlMs }: GetOrSetOptions,
+    options: GetOrSetOptions,
     fresh: Freshness,
   ): void {
-    void flight.run({
-      compute,
-      loadTimeoutMs: fresh.loadTimeoutMs,
-      tag: (tags) => {
-        checkTags(tags);
-        flight.addTags(tags);
-      },
-      land: (value) => this.#land(flight, value, ttlMs, fresh),
-      leave: (failure) => {
-        if (failure !== undefined && isAnswer(fresh, failure.error))
-          return this.#land(flight, failure, ttlMs, fresh);
-        this.#detach(flight);
-        this.#table.line.release(flight.takeTags());
-        return false;
-      },
-    });
-  }
-
-  /** Stores the result if no newer flight took over and nothing moved since the compute began. */
-  #land(flight: LocalFlight, value: unknown, ttlMs: number | undefined, fresh: Freshness): boolean {
-    const { space, key, born } = flight;
-    const { settings, bypassed } = this.#host;
-    const stands = this.#detach(flight) && flight.isFresh([]);
-    const tags = flight.takeTags();
-    const life = stands && !bypassed ? lifeOfResult(settings, value, ttlMs, fresh) : undefined;
-    if (life !== undefined) return this.#table.put({ space, key, value, born, tags, life });
-    // The newest answer is that there is nothing: what was there before must not outlive it.
-    if (stands && value === undefined) this.#table.remove(space, key);
-    this.#table.line.release(tags);
-    return false;
-  }
-
-  #detach(flight: LocalFlight): boolean {
-    const { flights } = flight.space;
-    return flights.get(flight.key) === flight && flights.delete(flight.key);
+    void flight.run(new LocalPlan(this.#host, this.#table, flight, compute, options, fresh));
   }
 }

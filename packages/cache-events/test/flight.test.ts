@@ -123,6 +123,52 @@ describe("readers of one compute", () => {
     expect(await after).toBe("after");
   });
 
+  test("a signal that is first asked for when the compute has been given up is aborted, with the reason", async () => {
+    const cache = new EventCache();
+    const controller = new AbortController();
+    let context: ComputeContext | undefined;
+    const read = cache.getOrSet(
+      "k",
+      (given) => {
+        context = given;
+        return never();
+      },
+      { signal: controller.signal },
+    );
+    controller.abort(new Error("gone"));
+    await expect(read).rejects.toThrow("gone");
+    expect(context?.signal.aborted).toBe(true);
+    expect(context?.signal.reason).toEqual(new Error("gone"));
+    expect(context?.signal).toBe(context?.signal);
+    expect(await cache.getOrSet("l", ({ signal, tag }) => [signal.aborted, typeof tag])).toEqual([
+      false,
+      "function",
+    ]);
+  });
+
+  test("a failure that nobody waits for is nobody's unhandled rejection, and one that a reader ignores is", async () => {
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): unknown => unhandled.push(error);
+    const listeners = process.listeners("unhandledRejection");
+    process.removeAllListeners("unhandledRejection").on("unhandledRejection", note);
+    try {
+      const cache = new EventCache({ verifyRatio: 1 });
+      await cache.set("k", 1);
+      await cache.getOrSet("k", () => Promise.reject(new Error("of a verification")));
+      const read = cache.getOrSet("a", () => cache.getOrSet("a", never));
+      await expect(read).rejects.toMatchObject({ code: "CACHE_CYCLE" });
+      await settle();
+      expect(unhandled).toEqual([]);
+      void cache.getOrSet("b", () => Promise.reject(new Error("ignored")));
+      await settle();
+      await settle();
+      expect(unhandled).toEqual([new Error("ignored")]);
+    } finally {
+      process.off("unhandledRejection", note);
+      for (const listener of listeners) process.on("unhandledRejection", listener);
+    }
+  });
+
   test("tags named after the compute has ended change nothing", async () => {
     const cache = new EventCache();
     let context: ComputeContext | undefined;

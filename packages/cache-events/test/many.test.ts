@@ -1,6 +1,7 @@
 import { Keyv } from "keyv";
 import { describe, expect, test } from "vitest";
 import { EventCache } from "../src/index.ts";
+import { calmStore, processOn } from "./strict-process.ts";
 import { ManualTimers, deferred, manualClock, settle } from "./support.ts";
 
 function fail(): never {
@@ -192,6 +193,41 @@ describe("getOrSetMany", () => {
     expect(await read(["a", "b", "c"])).toEqual(["a computed", "b computed", "c computed"]);
     expect(calls.flat()).toHaveLength(3);
     expect(await cache.getMany(["c", "x"])).toEqual(["c computed", undefined]);
+  });
+});
+
+describe("many keys over a store", () => {
+  test("are read in one call with their fences, and absent fences created in one", async () => {
+    const store = calmStore();
+    const cache = processOn(store);
+    const { calls, read } = recorder(cache);
+    const names = ["a", "b", "c"];
+    const options = { tags: (key: string) => [`tag:${key}`] };
+    await read(names, options);
+    expect(store.calls.filter((call) => call.startsWith("getMany"))).toEqual(["getMany 12"]);
+    expect(store.calls.filter((call) => call.startsWith("setMany"))[0]).toBe("setMany 9");
+    expect(calls).toEqual([names]);
+    store.calls.length = 0;
+    expect(await read(names, options)).toEqual(["a computed", "b computed", "c computed"]);
+    expect(store.calls).toEqual(["getMany 12"]);
+    await cache.invalidateByTags(["tag:b"]);
+    expect(await cache.getMany(names)).toEqual(["a computed", undefined, "c computed"]);
+  });
+
+  test("are read in several calls when there are very many, and one that fails costs its keys only", async () => {
+    const store = calmStore();
+    const cache = processOn(store);
+    const names = Array.from({ length: 1_000 }, (_, index) => `k${index}`);
+    await cache.getOrSetMany(names, (missing) => missing);
+    store.calls.length = 0;
+    expect(await cache.getMany(names)).toEqual(names);
+    expect(store.calls).toHaveLength(3);
+    for (const call of store.calls) expect(Number(call.split(" ")[1])).toBeLessThanOrEqual(2_000);
+    store.fail("lost");
+    const found = await cache.getMany(names);
+    expect(found.slice(0, 400)).toEqual(names.slice(0, 400).map(() => undefined));
+    expect(found.slice(400)).toEqual(names.slice(400));
+    expect(cache.stats()).toMatchObject({ storeErrors: 1 });
   });
 });
 

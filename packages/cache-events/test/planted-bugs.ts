@@ -36,9 +36,9 @@ const memory: readonly Omit<PlantedBug, "cache">[] = [
   },
   {
     name: "a result counts from when its compute ended, whatever moved meanwhile",
-    file: "local-loads.ts",
+    file: "local-plan.ts",
     edits: [
-      ["this.#detach(flight) && flight.isFresh([])", "this.#detach(flight)"],
+      ["this.#detach() && flight.isFresh([])", "this.#detach()"],
       [
         "put({ space, key, value, born, tags, life",
         "put({ space, key, value, born: this.#table.line.seq, tags, life",
@@ -47,21 +47,16 @@ const memory: readonly Omit<PlantedBug, "cache">[] = [
   },
   {
     name: "an older compute replaces the result of a newer one",
-    file: "local-loads.ts",
-    edits: [
-      [
-        "this.#detach(flight) && flight.isFresh([])",
-        "(this.#detach(flight) || flight.isFresh([]))",
-      ],
-    ],
+    file: "local-plan.ts",
+    edits: [["this.#detach() && flight.isFresh([])", "(this.#detach() || flight.isFresh([]))"]],
   },
   {
     name: "a reader joins whatever compute there is",
     file: "local-loads.ts",
     edits: [
       [
-        "if (!(flight instanceof LocalFlight) || !flight.isFresh(tags)) break;",
-        "if (!(flight instanceof LocalFlight)) break;",
+        "if (present instanceof LocalFlight && present.isFresh(options.tags ?? noTags))\n      return this.#join",
+        "if (present instanceof LocalFlight)\n      return this.#join",
       ],
     ],
   },
