@@ -15,6 +15,8 @@ export interface Usage {
 }
 
 /** How entries are kept and fenced: in this process alone, or in a store that several processes share. */
+export type SetEntry = readonly [key: string, value: unknown, options: SetOptions];
+
 export interface Engine {
   /** Whether events of this process reach others. */
   readonly carriesEvents: boolean;
@@ -33,6 +35,8 @@ export interface Engine {
     options: GetOrSetOptions | undefined,
   ): Promise<unknown>;
   set(key: string, value: unknown, options: SetOptions | undefined): Promise<void>;
+  /** Left out where it would be no more than `set` for each. */
+  setMany?(entries: readonly SetEntry[]): Promise<void>;
   delete(key: string, namespace: string | undefined): Promise<void>;
   /** `event` is what the other processes learn of it, where the store carries events. */
   invalidate(tags: readonly string[], event?: string): Promise<void>;

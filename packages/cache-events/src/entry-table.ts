@@ -16,6 +16,8 @@ export interface NewEntry {
   readonly space: Space;
   readonly key: string;
   readonly value: unknown;
+  /** By `measure`, before anything else of the storing: it may call back into the cache. */
+  readonly size: number;
   readonly born: number;
   /** Held for the entry; it lets them go with itself. */
   readonly tags: readonly TagFence[];
@@ -81,10 +83,10 @@ export class EntryTable {
   }
 
   /** Replaces what is there; `false` when the value is too large to keep. */
-  put({ space, key, value, born, tags, values, life }: NewEntry): boolean {
+  put({ space, key, value, size, born, tags, values, life }: NewEntry): boolean {
     const { settings } = this.#host;
     this.remove(space, key);
-    const bytes = this.#sizeOf(value) + entryBytes + 2 * key.length + tagBytes * tags.length;
+    const bytes = size + entryBytes + 2 * key.length + tagBytes * tags.length;
     if (!(bytes <= settings.maxBytes)) {
       this.line.release(tags);
       return false;
@@ -183,7 +185,8 @@ export class EntryTable {
     for (const event of evictions) this.#host.announcer.emit("evict", event);
   }
 
-  #sizeOf(value: unknown): number {
+  /** Bytes of a value by `sizeOf`, which runs code of its own; `Infinity` when it throws. */
+  measure(value: unknown): number {
     try {
       return Math.max(0, this.#host.settings.sizeOf(value));
     } catch {

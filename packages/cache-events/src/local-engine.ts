@@ -95,12 +95,13 @@ export class LocalEngine implements Engine {
     this.#epoch?.check();
     const { settings } = this.#host;
     const { line, spaces } = this.#table;
+    const size = this.#host.bypassed ? 0 : this.#table.measure(value);
     const space = spaces.open(options.namespace);
     this.#table.fenceKey(space, key);
     if (this.#host.bypassed) return;
     const tags = [...new Set(options.tags)].map((tag) => line.hold(tag));
     const life = lifeOf(settings, options.ttlMs, freshnessOf(settings));
-    this.#table.put({ space, key, value, born: line.seq, tags, life });
+    this.#table.put({ space, key, value, size, born: line.seq, tags, life });
   }
 
   async delete(key: string, namespace: string | undefined): Promise<void> {

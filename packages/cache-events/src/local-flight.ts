@@ -4,11 +4,15 @@ import { Flight } from "./flight.ts";
 import type { Host } from "./host.ts";
 import type { Space } from "./space.ts";
 
+const fewTags = 16;
+
 /** A flight fenced by the sequence of one process. */
 export class LocalFlight extends Flight {
   readonly born: number;
   readonly #line: FenceLine;
   #tags: TagFence[] = [];
+  /** The names of many tags; a few are looked through. */
+  #names: Set<string> | undefined;
   #declared: number;
 
   constructor(host: Host, line: FenceLine, space: Space, key: string, tags: readonly string[]) {
@@ -20,7 +24,13 @@ export class LocalFlight extends Flight {
   }
 
   addTags(tags: readonly string[]): void {
-    for (const tag of tags) if (!this.#has(tag)) this.#tags.push(this.#line.hold(tag));
+    if (this.#tags.length + tags.length > fewTags)
+      this.#names ??= new Set(this.#tags.map(({ tag }) => tag));
+    for (const tag of tags) {
+      if (this.#has(tag)) continue;
+      this.#names?.add(tag);
+      this.#tags.push(this.#line.hold(tag));
+    }
   }
 
   /** Nothing that its result depends on, or that `tags` name, was invalidated since it began. */
@@ -45,6 +55,7 @@ export class LocalFlight extends Flight {
   }
 
   #has(tag: string): boolean {
+    if (this.#names !== undefined) return this.#names.has(tag);
     for (const fence of this.#tags) if (fence.tag === tag) return true;
     return false;
   }

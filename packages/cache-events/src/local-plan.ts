@@ -44,11 +44,12 @@ export class LocalPlan implements FlightPlan {
     const flight = this.#flight;
     const { space, key, born } = flight;
     const { settings, bypassed } = this.#host;
+    const size = this.#table.measure(value);
     const stands = this.#detach() && flight.isFresh([]);
     const tags = flight.takeTags();
     const life =
       stands && !bypassed ? lifeOfResult(settings, value, this.#ttlMs, this.#fresh) : undefined;
-    if (life !== undefined) return this.#table.put({ space, key, value, born, tags, life });
+    if (life !== undefined) return this.#table.put({ space, key, value, size, born, tags, life });
     // The newest answer is that there is nothing: what was there before must not outlive it.
     if (stands && value === undefined) this.#table.remove(space, key);
     this.#table.line.release(tags);

@@ -59,9 +59,8 @@ export async function setMany<K extends string>(
   const optionsOf = perKey(options);
   const plans = [...values].map(([key, value]) => [key, value, optionsOf(key)] as const);
   for (const plan of plans) checkSet(...plan);
-  await Promise.all(
-    together(engine, () => plans.map(([key, value, plan]) => engine.set(key, value, plan))),
-  );
+  if (engine.setMany !== undefined) return engine.setMany(plans);
+  await Promise.all(plans.map(([key, value, plan]) => engine.set(key, value, plan)));
 }
 
 function together<T>(engine: Engine, run: () => T): T {

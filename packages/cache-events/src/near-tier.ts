@@ -63,12 +63,13 @@ export class NearTier {
     if (this.#host.closed !== undefined) return;
     const { value, fences } = kept;
     const { line, spaces } = this.#table;
+    const size = this.#table.measure(value);
     const tags = fences.map(([fence]) => line.hold(fence));
     if (!unmoved(tags, born)) return line.release(tags);
     const values = fences.map(([, current]) => current);
     deepFreeze(value);
     const space = spaces.open(namespace);
-    this.#table.put({ space, key, value, born, tags, values, life: kept });
+    this.#table.put({ space, key, value, size, born, tags, values, life: kept });
   }
 
   drop(key: string, namespace: string): void {

@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
 import { checkSet, checkStoreKey, checkTags } from "./checks.ts";
-import type { Engine, Usage } from "./engine.ts";
+import type { Engine, SetEntry, Usage } from "./engine.ts";
 import { InvalidationError, SelectionError } from "./errors.ts";
 import type { Compute } from "./flight.ts";
 import { freshnessOf, lifeOf } from "./freshness.ts";
@@ -13,7 +13,7 @@ import type { Selection } from "./selection.ts";
 import type { Space } from "./space.ts";
 import { Spaces } from "./space.ts";
 import { StoreLink } from "./store-link.ts";
-import type { Moved } from "./strict-fences.ts";
+import type { FenceValues, Moved } from "./strict-fences.ts";
 import { StrictFences } from "./strict-fences.ts";
 import { StrictLoads } from "./strict-loads.ts";
 import { StrictReads } from "./strict-reads.ts";
@@ -114,19 +114,53 @@ export class StrictEngine implements Engine {
   }
 
   async set(key: string, value: unknown, options: SetOptions = {}): Promise<void> {
-    checkStoreKey(key, options.namespace);
-    checkSet(key, value, options);
-    const { namespace = "", tags = [], ttlMs } = options;
-    const ask = { key, namespace, tags, staleMs: 0 };
-    const look = this.#host.bypassed ? undefined : await this.#reads.look(ask);
-    const fences = look && (await this.#reads.ensure(look));
-    const moved = await this.#move([this.#fences.key(key, namespace)], `the key "${key}"`);
-    if (fences === undefined || this.#host.bypassed) return;
-    const now = new Map([...fences, ...moved.values]);
+    await this.setMany([[key, value, options]]);
+  }
+
+  /** The fences of all keys move before the first one is stored: keys that share a fence do not invalidate each other. */
+  async setMany(entries: readonly SetEntry[]): Promise<void> {
+    for (const [key, value, options] of entries) {
+      checkStoreKey(key, options.namespace);
+      checkSet(key, value, options);
+    }
+    const fences = this.#host.bypassed ? [] : await this.#fencesFor(entries);
+    const own = entries.map(([key, , { namespace = "" }]) => this.#fences.key(key, namespace));
+    const [[first] = [""]] = entries;
+    const more = entries.length === 1 ? "" : ` and ${entries.length - 1} more`;
+    const moved = await this.#move([...new Set(own)], `the key "${first}"${more}`);
+    if (this.#host.bypassed) return;
+    await Promise.all(
+      entries.map((entry, index) => {
+        const fence = own[index] ?? "";
+        const known = fences[index];
+        if (known === undefined) return undefined;
+        return this.#save(
+          entry,
+          new Map([...known, [fence, moved.values.get(fence) ?? ""]]),
+          moved.seq,
+        );
+      }),
+    );
+  }
+
+  /** The fences of each entry, all of which are there afterwards; `undefined` where the store cannot be asked. */
+  async #fencesFor(entries: readonly SetEntry[]): Promise<readonly (FenceValues | undefined)[]> {
+    const looks = await Promise.all(
+      this.together(() =>
+        entries.map(([key, , { namespace = "", tags = [] }]) =>
+          this.#reads.look({ key, namespace, tags, staleMs: 0 }),
+        ),
+      ),
+    );
+    return Promise.all(looks.map(async (look) => look && this.#reads.ensure(look)));
+  }
+
+  async #save([key, value, options]: SetEntry, fences: FenceValues, seq: number): Promise<void> {
+    const { namespace = "", ttlMs } = options;
     const { settings } = this.#host;
     const life = lifeOf(settings, ttlMs, freshnessOf(settings));
-    const saved = await this.#store.save({ key, namespace, value, fences: now, life });
-    await this.#loads.keep(key, namespace, saved, moved.seq);
+    const saved = await this.#store.save({ key, namespace, value, fences, life });
+    await this.#loads.keep(key, namespace, saved, seq);
   }
 
   async delete(key: string, namespace = ""): Promise<void> {

@@ -213,6 +213,36 @@ describe("values that a memory tier cannot size", () => {
 });
 
 describe("calls that misbehave", () => {
+  test.each<[string, (cache: EventCache) => Promise<unknown>]>([
+    ["deletes the key", (cache) => cache.delete("k")],
+    ["clears a prefix", (cache) => cache.clear({ prefix: "k" })],
+    ["clears the tags of a namespace", (cache) => cache.clear({ namespace: "", tags: ["t"] })],
+    ["sets the key", (cache) => cache.set("k", "set")],
+  ])("a value that %s while it is being measured is not kept after that", async (_what, act) => {
+    const cache = new EventCache();
+    let acted: Promise<unknown> | undefined;
+    const odd = {
+      get size(): number {
+        acted ??= act(cache);
+        return 1;
+      },
+    };
+    await cache.getOrSet("k", () => odd, { tags: ["t"] });
+    await acted;
+    expect(await cache.getOrSet("k", () => "new", { tags: ["t"] })).not.toBe(odd);
+    await cache.clear();
+    expect(cache.stats()).toMatchObject({ entries: 0, memoryBytes: 0 });
+  });
+
+  test("a compute with very many tags takes each of them once", async () => {
+    const cache = new EventCache();
+    const tags = Array.from({ length: 50_000 }, (_, index) => `t${index % 25_000}`);
+    await cache.getOrSet("k", () => 1, { tags });
+    expect(cache.stats().tags).toBe(25_000);
+    await cache.invalidateByTags(["t24999"]);
+    expect(cache.peek("k")).toBeUndefined();
+  });
+
   test("a listener that rejects becomes a warning, as one that throws", async () => {
     const cache = new EventCache();
     const warned = new Promise<Error>((resolve) => process.once("warning", resolve));

@@ -262,3 +262,12 @@ describe("getMany and setMany", () => {
     expect(cache.stats().entries).toBe(0);
   });
 });
+
+test("over a store setMany keeps every entry, also those whose keys share a fence", async () => {
+  const cache = new EventCache({ store: new Keyv({ store: new Map() }) });
+  const entries = Array.from({ length: 2_000 }, (_, index) => [`k${index}`, index] as const);
+  await cache.setMany(entries);
+  expect(await cache.getMany(entries.map(([key]) => key))).toEqual(
+    entries.map(([, value]) => value),
+  );
+});

@@ -40,8 +40,8 @@ const memory: readonly Omit<PlantedBug, "cache">[] = [
     edits: [
       ["this.#detach() && flight.isFresh([])", "this.#detach()"],
       [
-        "put({ space, key, value, born, tags, life",
-        "put({ space, key, value, born: this.#table.line.seq, tags, life",
+        "put({ space, key, value, size, born, tags, life",
+        "put({ space, key, value, size, born: this.#table.line.seq, tags, life",
       ],
     ],
   },
@@ -197,8 +197,8 @@ const strict: readonly Omit<PlantedBug, "cache">[] = [
     file: "strict-engine.ts",
     edits: [
       [
-        'const moved = await this.#move([this.#fences.key(key, namespace)], `the key "${key}"`);\n    if (fences',
-        "const moved = { values: new Map<string, string>(), seq: 0 };\n    if (fences",
+        'const moved = await this.#move([...new Set(own)], `the key "${first}"${more}`);',
+        "const moved = { values: new Map(own.map((fence) => [fence, fences[0]?.get(fence) ?? first + more])), seq: 0 };",
       ],
     ],
   },
