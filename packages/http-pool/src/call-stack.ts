@@ -1,8 +1,9 @@
-import { PoolDispatcher } from "./pool-dispatcher.ts";
+import type { Dispatcher } from "undici";
 
-/** Who called `dispatch` or `fetch`, one line a frame. */
-export function callStack(): string {
+/** Who called the dispatcher, one line a frame. */
+export function callStack(dispatcher: Dispatcher): string {
   const holder: { stack?: string } = {};
-  Error.captureStackTrace(holder, PoolDispatcher.prototype.dispatch);
+  const above: unknown = Reflect.get(dispatcher, "dispatch");
+  Error.captureStackTrace(holder, above as () => void);
   return (holder.stack ?? "").split("\n").slice(1).join("\n");
 }

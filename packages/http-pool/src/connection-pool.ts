@@ -155,7 +155,7 @@ export class ConnectionPool extends PoolDispatcher {
     const prepared = prepareDispatch(options, this.#url);
     const exchange = new Exchange(this.#carrier, prepared, handler, prepared.lane ?? "request");
     const { leakStackRatio, random } = this.#options;
-    if (leakStackRatio > 0 && random() < leakStackRatio) exchange.stack = callStack();
+    if (leakStackRatio > 0 && random() < leakStackRatio) exchange.stack = callStack(this);
     exchange.begin();
     if (!exchange.done) this.#admit(exchange);
     this.#needDrain ||= this.#queue.size > 0;
