@@ -81,6 +81,7 @@ export class ConnectionPool extends PoolDispatcher {
       started: (exchange, connection) => this.#report.started(exchange, connection),
       finished: (exchange, error) => this.#finished(exchange, error),
       release: (exchange, error) => this.#release(exchange, error),
+      unavailable: (exchange, cause) => this.#unavailable(exchange, cause),
       again: (exchange, error) => this.#again(exchange, error),
     };
     this.#sweeper.arm();
@@ -224,7 +225,7 @@ export class ConnectionPool extends PoolDispatcher {
     exchange.attempts += 1;
     exchange.connection = connection;
     if (exchange.queueNode !== undefined)
-      this.#report.waited(this.#options.now() - exchange.createdAt);
+      this.#report.waited(this.#options.now() - exchange.queuedAt);
     this.#sweeper.arm();
     connection.send(exchange);
   }

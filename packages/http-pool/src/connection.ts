@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import type { TLSSocket } from "node:tls";
 import { LinkedNode } from "./linked-list.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { Exchange } from "./exchange.ts";
@@ -58,6 +59,9 @@ export class Connection {
   #adopted = false;
   readonly #options: ResolvedPoolOptions;
   readonly #socket: Socket;
+  readonly #h2: boolean;
+  /** What an HTTP/2 server said before it was asked. */
+  readonly #early: Buffer[] = [];
   readonly #client: Client;
 
   constructor(
@@ -79,7 +83,8 @@ export class Connection {
     this.#client = this.#createClient(origin, options);
     // After undici, which knows why it closed the socket.
     socket.once("close", () => queueMicrotask(() => onClosed(this)));
-    socket.once("readable", this.#onUnexpected);
+    this.#h2 = (socket as TLSSocket).alpnProtocol === "h2";
+    socket.on("readable", this.#onEarly);
     socket.unref();
   }
 
@@ -89,6 +94,7 @@ export class Connection {
 
   /** Idle life until undici ends it: what the server said, or what is assumed. */
   get idleLimitMs(): number {
+    if (this.#h2) return this.#options.maxIdleTimeMs;
     const seconds = /timeout=(\d+)/.exec(String(this.keepAliveHint))?.[1];
     if (seconds === undefined) return this.#options.keepAliveTimeoutMs;
     return Math.min(Number(seconds) * 1000 - KEEP_ALIVE_MARGIN_MS, this.#options.maxIdleTimeMs);
@@ -112,7 +118,9 @@ export class Connection {
   #createClient(origin: URL, options: ResolvedPoolOptions): Client {
     const client = new Client(origin, {
       pipelining: 1,
-      allowH2: false,
+      // One at a time with HTTP/2 too: when a server ends the session undici would send again all other
+      // requests that are under way, those that must not be repeated included.
+      allowH2: options.allowH2,
       headersTimeout: options.headersTimeoutMs,
       // The sweeper sees to it: undici cannot except event streams, nor bodies that nobody reads.
       bodyTimeout: 0,
@@ -130,17 +138,22 @@ export class Connection {
 
   #handOver(callback: (...args: [null, Socket] | [Error, null]) => void): void {
     if (this.#adopted || this.#socket.destroyed) {
+      // An HTTP/2 session may be over although its socket is still open.
+      this.close("peer");
       callback(new NotWrittenError("the connection ended before the request was written"), null);
       return;
     }
     this.#adopted = true;
-    this.#socket.off("readable", this.#onUnexpected);
+    this.#socket.off("readable", this.#onEarly);
+    if (this.#early.length > 0) this.#socket.unshift(Buffer.concat(this.#early.splice(0)));
     this.#socket.ref();
     callback(null, this.#socket);
   }
 
-  /** Before the first request a server has nothing to say but that it closes. */
-  readonly #onUnexpected = (): void => {
-    this.close("peer");
+  /** Before the first request a server has nothing to say but its HTTP/2 settings, and that it closes. */
+  readonly #onEarly = (): void => {
+    const data = this.#socket.read() as Buffer | null;
+    if (this.#h2 && data !== null) this.#early.push(data);
+    else this.close("peer");
   };
 }

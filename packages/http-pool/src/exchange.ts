@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex, Readable } from "node:stream";
 import type { Dispatcher } from "undici";
+import { NotWrittenError } from "./connection.ts";
 import type { Connection, Lane } from "./connection.ts";
 import { responseError } from "./errors.ts";
 import type { LinkedNode } from "./linked-list.ts";
@@ -20,6 +21,8 @@ export interface Carrier {
   finished(exchange: Exchange, error: Error | undefined): void;
   /** Undici is done with it; its connection can be taken back. */
   release(exchange: Exchange, error: Error | undefined): void;
+  /** What it is told when it could not be written to any connection. */
+  unavailable(exchange: Exchange, cause: Error): Error;
   /** True when the pool sends it again. */
   again(exchange: Exchange, error: Error): boolean;
 }
@@ -37,6 +40,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   readonly createdAt: number;
   /** Its place in the queue. */
   queueNode: LinkedNode<Exchange> | undefined;
+  queuedAt = 0;
   queueDeadline = 0;
   connection: Connection | undefined;
   attempts = 0;
@@ -217,7 +221,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
       this.connection === undefined ? cause : responseError(this.connection.upstream, cause);
     if (!this.done && !this.#aborted && this.#carrier.again(this, error)) return;
     this.#carrier.release(this, error);
-    this.fail(error);
+    this.fail(error instanceof NotWrittenError ? this.#carrier.unavailable(this, error) : error);
   }
 
   onBodySent(chunk: Buffer): void {

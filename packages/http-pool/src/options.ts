@@ -44,6 +44,8 @@ export interface ConnectionPoolOptions {
   /** Asked for every address at connect time, after DNS; refusing all of them is an `AddressNotAllowedError`. */
   readonly allowAddress?: (address: string) => boolean;
   readonly lookup?: LookupFunction;
+  /** Speaks HTTP/2 over TLS with an upstream that offers it, one request at a time on each connection. */
+  readonly allowH2?: boolean;
   /** Passed on to `tls.connect`. */
   readonly tls?: ConnectionOptions;
   /** Milliseconds; must not jump backwards. */
@@ -86,6 +88,7 @@ export function resolvePoolOptions(options: ConnectionPoolOptions): ResolvedPool
     healthCheckTimeoutMs: duration("healthCheckTimeoutMs", options.healthCheckTimeoutMs ?? 2000),
     allowAddress: optionalFn("allowAddress", options.allowAddress),
     lookup: optionalFn("lookup", options.lookup),
+    allowH2: bool("allowH2", options.allowH2 ?? false),
     tls: optionalObject("tls", options.tls),
     now: fn("now", options.now ?? monotonicNow),
     random: fn("random", options.random ?? Math.random),
@@ -139,6 +142,11 @@ function timeout(name: string, value: unknown): number {
 function ratio(name: string, value: unknown): number {
   if (typeof value !== "number" || !(value >= 0 && value <= 1))
     throw new InvalidArgumentError(name, "a number from 0 to 1", value);
+  return value;
+}
+
+function bool(name: string, value: unknown): boolean {
+  if (typeof value !== "boolean") throw new InvalidArgumentError(name, "true or false", value);
   return value;
 }
 
