@@ -5,8 +5,8 @@ import { FaultServer } from "./fault-server.ts";
 import type { Fault } from "./fault-server.ts";
 
 export interface FaultRunOptions {
-  /** Ends the run once true; asked before each request. */
-  readonly isOver: (requests: number) => boolean;
+  /** Ends the run once true; asked before each request, with how many were answered. */
+  readonly isOver: (answered: number) => boolean;
   readonly seed: number;
   readonly workers?: number;
 }
@@ -125,7 +125,7 @@ class FaultRun {
   }
 
   #over(): boolean {
-    return this.#options.isOver(this.#requests);
+    return this.#options.isOver(this.#answered);
   }
 
   async #work(): Promise<void> {

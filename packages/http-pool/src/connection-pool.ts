@@ -1,5 +1,5 @@
 import type { Dispatcher } from "undici";
-import type { Connection } from "./connection.ts";
+import type { Connection, Lane } from "./connection.ts";
 import { PoolClosedError, PoolExhaustedError, QueueTimeoutError, openError } from "./errors.ts";
 import type { UpstreamErrorDetails } from "./errors.ts";
 import { Exchange } from "./exchange.ts";
@@ -44,6 +44,8 @@ export class ConnectionPool extends PoolDispatcher {
   readonly #carrier: Carrier;
   readonly #drained: (() => void)[] = [];
   readonly #emptied: (() => void)[] = [];
+  /** Requests and health checks, and streams, that have not ended: in the queue, on a connection or in between. */
+  readonly #unfinished = { request: 0, stream: 0 };
   #needDrain = false;
   #ending = false;
 
@@ -70,7 +72,7 @@ export class ConnectionPool extends PoolDispatcher {
     });
     this.#sweeper = new Sweeper(this.#options, this.#slots, this.#report, () => this.#warmOne());
     const probe = ({ connection, options: request, handler }: Probe): Exchange => {
-      const exchange = new Exchange(this.#carrier, request, handler, "probe");
+      const exchange = this.#begin(request, handler, "probe");
       this.#assign(exchange, connection);
       return exchange;
     };
@@ -154,7 +156,7 @@ export class ConnectionPool extends PoolDispatcher {
     handler: Dispatcher.DispatchHandler,
   ): boolean {
     const prepared = prepareDispatch(options, this.#url);
-    const exchange = new Exchange(this.#carrier, prepared, handler, prepared.lane ?? "request");
+    const exchange = this.#begin(prepared, handler, prepared.lane ?? "request");
     const { leakStackRatio, random } = this.#options;
     if (leakStackRatio > 0 && random() < leakStackRatio) exchange.stack = callStack(this);
     exchange.begin();
@@ -185,13 +187,18 @@ export class ConnectionPool extends PoolDispatcher {
     return emptied;
   }
 
+  #begin(options: PoolDispatchOptions, handler: Dispatcher.DispatchHandler, lane: Lane): Exchange {
+    this.#unfinished[lane === "stream" ? "stream" : "request"] += 1;
+    return new Exchange(this.#carrier, options, handler, lane);
+  }
+
   #admit(exchange: Exchange): void {
     if (this.#ending) exchange.fail(new PoolClosedError(this.upstream));
     else if (exchange.lane === "stream") this.#admitStream(exchange);
     else {
       const connection = this.#slots.take();
       if (connection !== undefined) this.#assign(exchange, connection);
-      else if (this.#queue.size >= this.#options.queueLimit + this.#slots.max - this.#slots.open)
+      else if (this.#queue.size >= this.#options.queueLimit + this.#slots.available)
         this.#reject(exchange, `all connections are in use and ${this.#queue.size} requests wait`);
       else {
         this.#queue.push(exchange);
@@ -284,6 +291,8 @@ export class ConnectionPool extends PoolDispatcher {
   #finished(exchange: Exchange, error: Error | undefined): void {
     this.#queue.remove(exchange);
     exchange.cancelOpening?.();
+    this.#unfinished[exchange.lane === "stream" ? "stream" : "request"] -= 1;
+    if (this.#ending || this.#drained.length > 0) queueMicrotask(() => this.#settle());
     this.#report.finished(exchange, error);
   }
 
@@ -343,7 +352,7 @@ export class ConnectionPool extends PoolDispatcher {
   }
 
   get #quiet(): boolean {
-    return this.#queue.size === 0 && this.#slots.active === 0;
+    return this.#unfinished.request === 0 && this.#slots.active === 0;
   }
 
   #over(): void {
@@ -356,7 +365,8 @@ export class ConnectionPool extends PoolDispatcher {
   #settle(): void {
     if (this.#queue.size > 0) return;
     if (this.#quiet) for (const resolve of this.#drained.splice(0)) resolve();
-    if (this.#ending && this.#slots.empty) this.#over();
+    if (this.#ending && this.#quiet && this.#unfinished.stream === 0 && this.#slots.empty)
+      this.#over();
     if (!this.#needDrain || this.#slots.idle + this.#slots.free === 0) return;
     this.#needDrain = false;
     safely('a listener of "drain"', () => this.emit("drain", this.#url));

@@ -50,6 +50,8 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   responded = false;
   statusCode = 0;
   reused = false;
+  /** Its connection had been idle, used before or not. */
+  rested = false;
   replayed = false;
   done = false;
   /** When something of the body came last. */

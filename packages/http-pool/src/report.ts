@@ -53,6 +53,7 @@ export class Report {
   started(exchange: Exchange, connection: Connection): void {
     if (exchange.keepsAlive) return;
     exchange.reused = connection.requests > 0;
+    exchange.rested = connection.rested;
     connection.requests += 1;
     this.#counters.requests += 1;
     if (exchange.reused) this.#counters.reused += 1;

@@ -79,6 +79,11 @@ export class Slots {
     return Math.max(0, this.max - this.#open.size - this.#connecting);
   }
 
+  /** Slots that are free, being filled or about to be free: good for a request each. */
+  get available(): number {
+    return Math.max(0, this.max - this.#alive);
+  }
+
   /** Nothing is open and nothing being opened. */
   get empty(): boolean {
     return this.#open.size + this.#connecting + this.singles === 0;
@@ -92,15 +97,16 @@ export class Slots {
   take(): Connection | undefined {
     const now = this.#options.now();
     for (let found = this.#idle.pop(); found !== undefined; found = this.#idle.pop()) {
-      if (!found.usable) continue;
-      if (now < found.expiresAt) return found;
-      this.retire(found, "lifetime");
+      if (found.usable && now < found.expiresAt) return found;
+      // One whose end is only being noticed has no use for its slot either.
+      this.retire(found, found.usable ? "lifetime" : "peer");
     }
     return undefined;
   }
 
   keep(connection: Connection): void {
     connection.idleSince = this.#options.now();
+    connection.rested = true;
     if (!connection.keptAlive) connection.unusedSince = connection.idleSince;
     this.#idle.push(connection);
     this.trim();
