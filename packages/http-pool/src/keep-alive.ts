@@ -62,15 +62,10 @@ export class KeepAlive {
     });
   }
 
-  /** A connection that carried nothing yet has all its time. */
+  /** A connection that carried nothing yet has all its time; one that is unused for too long the sweep ends. */
   #kept(): readonly Connection[] {
-    const { minIdle, maxIdleTimeMs, now } = this.#options;
-    const unusedBefore = now() - maxIdleTimeMs;
-    return this.#slots
-      .usedLast(Math.max(1, minIdle))
-      .filter(
-        ({ requests, unusedSince }) => requests > 0 && (minIdle > 0 || unusedSince > unusedBefore),
-      );
+    const count = Math.max(1, this.#options.minIdle);
+    return this.#slots.usedLast(count).filter(({ requests }) => requests > 0);
   }
 }
 

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createSecureServer } from "node:http2";
-import type { Http2SecureServer, Http2Session, ServerHttp2Stream } from "node:http2";
+import type { Http2SecureServer, Http2Session, ServerHttp2Stream, Settings } from "node:http2";
 import type { AddressInfo } from "node:net";
 import { describe, expect, test } from "vitest";
 import { ConnectionPool } from "../src/index.ts";
@@ -27,8 +27,8 @@ class H2Server {
   readonly #server: Http2SecureServer;
   readonly #load = new Map<Http2Session, number>();
 
-  constructor(onStream: OnStream = answer, maxConcurrentStreams = 100) {
-    this.#server = createSecureServer({ ...certificate, settings: { maxConcurrentStreams } });
+  constructor(onStream: OnStream = answer, settings: Settings = {}) {
+    this.#server = createSecureServer({ ...certificate, settings });
     this.#server.on("session", (session) => {
       this.sessions += 1;
       this.open.add(session);
@@ -83,7 +83,7 @@ describe("HTTP/2", () => {
   test.each([1, 100])(
     "connections are reused, bounded and counted, with maxConcurrentStreams %d",
     async (maxConcurrentStreams) => {
-      await using server = await new H2Server(answer, maxConcurrentStreams).start();
+      await using server = await new H2Server(answer, { maxConcurrentStreams }).start();
       await using pool = poolOf(server, { maxConnections: 3 });
       for (let round = 0; round < 5; round += 1)
         await Promise.all(Array.from({ length: 20 }, () => text(pool.fetch(server.origin))));
@@ -132,6 +132,23 @@ describe("HTTP/2", () => {
     await closed;
     expect(pool.stats()).toMatchObject({ open: 0, closed: { peer: 2 } });
     expect(await text(pool.fetch(server.origin))).toBe("ok");
+  });
+
+  test("what a server says before it is asked is heard: a small window is kept to", async () => {
+    await using server = await new H2Server(
+      (stream) => {
+        stream.respond({ ":status": 200 });
+        stream.pipe(stream);
+      },
+      { initialWindowSize: 100 },
+    ).start();
+    await using pool = poolOf(server, { maxConnections: 1 });
+    await pool.warmUp(1);
+    while (server.sessions < 1) await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+    const body = "x".repeat(5000);
+    expect(await text(pool.fetch(server.origin, { method: "POST", body }))).toBe(body);
+    expect(pool.stats()).toMatchObject({ created: 1, failed: 0, replays: 0 });
   });
 
   test.each(["/destroy", "/rst", "/goaway"])(
