@@ -43,7 +43,9 @@ export class WaitQueue {
     this.#arm();
   }
 
+  /** The one that waits longest within its deadline; the timer of those beyond it may be late. */
   shift(): Exchange | undefined {
+    if (this.#list.size > 0) this.#expireDue();
     const { first } = this.#list;
     if (first !== undefined) this.remove(first);
     return first;

@@ -139,6 +139,31 @@ describe("pool limits", () => {
     expect(pool.stats()).toMatchObject({ waiting: 0, queueTimeouts: 2 });
   });
 
+  test("nobody is served beyond the deadline, though the timer is late", async () => {
+    const time = new FakeTime();
+    const held = new HeldAnswers();
+    await using server = await new TestServer(held.handler).start();
+    await using pool = new ConnectionPool(server.origin, {
+      maxConnections: 1,
+      queueTimeoutMs: 1000,
+      now: time.now,
+      schedule: () => () => undefined,
+    });
+    const first = text(pool.fetch(server.origin));
+    await held.until(1);
+    const late = rejection(pool.fetch(server.origin));
+    time.advance(600);
+    const inTime = text(pool.fetch(server.origin));
+    time.advance(600);
+    held.release();
+    expect(await late).toMatchObject({ code: "HTTP_POOL_QUEUE_TIMEOUT" });
+    await held.until(1);
+    held.release();
+    expect(await Promise.all([first, inTime])).toEqual(["ok", "ok"]);
+    expect(pool.stats()).toMatchObject({ queueTimeouts: 1, requests: 2 });
+    expect(pool.stats().waitTime.maxMs).toBeLessThanOrEqual(1000);
+  });
+
   test("an abort while waiting leaves the queue, its listener too", async () => {
     const held = new HeldAnswers();
     await using server = await new TestServer(held.handler).start();
