@@ -1,12 +1,13 @@
 import type { Dispatcher } from "undici";
-import type { Connection } from "./connection.ts";
+import type { Connection, Lane } from "./connection.ts";
 import { PoolClosedError, PoolExhaustedError, QueueTimeoutError, openError } from "./errors.ts";
 import type { UpstreamErrorDetails } from "./errors.ts";
 import { Exchange } from "./exchange.ts";
 import type { Carrier } from "./exchange.ts";
 import { HealthChecker } from "./health-check.ts";
-import type { HealthCheckResult } from "./health-check.ts";
+import type { HealthCheckResult, Probe } from "./health-check.ts";
 import type { PoolFetchInit } from "./fetch-request.ts";
+import { KeepAlive } from "./keep-alive.ts";
 import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { integer, parseOrigin, resolvePoolOptions } from "./options.ts";
@@ -20,6 +21,7 @@ import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { mayReplay } from "./replay.ts";
 import { Report } from "./report.ts";
 import { safely } from "./safely.ts";
+import { callStack } from "./call-stack.ts";
 import { Slots } from "./slots.ts";
 import { Sweeper } from "./sweeper.ts";
 import { WaitQueue } from "./wait-queue.ts";
@@ -37,10 +39,13 @@ export class ConnectionPool extends PoolDispatcher {
   readonly #slots: Slots;
   readonly #queue: WaitQueue;
   readonly #sweeper: Sweeper;
+  readonly #keepAlive: KeepAlive;
   readonly #health: HealthChecker;
   readonly #carrier: Carrier;
   readonly #drained: (() => void)[] = [];
   readonly #emptied: (() => void)[] = [];
+  /** Requests and health checks, and streams, that have not ended: in the queue, on a connection or in between. */
+  readonly #unfinished = { request: 0, stream: 0 };
   #needDrain = false;
   #ending = false;
 
@@ -58,22 +63,27 @@ export class ConnectionPool extends PoolDispatcher {
     });
     this.#queue = new WaitQueue(this.#options, (exchange) => this.#expire(exchange));
     this.#slots = new Slots(this.#url, this.#options, maxIdle, this.#report, {
-      closed: () => {
+      closed: (connection) => {
         this.#grow(1);
+        this.#sweeper.replace(connection);
         this.#settle();
       },
       settled: () => this.#settle(),
     });
-    this.#sweeper = new Sweeper(this.#options, this.#slots, () => this.#warmOne());
-    this.#health = new HealthChecker(this.#options, this.#slots, this.#report, (probe) => {
-      const { connection, options: request, handler } = probe;
-      this.#assign(new Exchange(this.#carrier, request, handler, "probe"), connection);
-    });
+    this.#sweeper = new Sweeper(this.#options, this.#slots, this.#report, () => this.#warmOne());
+    const probe = ({ connection, options: request, handler }: Probe): Exchange => {
+      const exchange = this.#begin(request, handler, "probe");
+      this.#assign(exchange, connection);
+      return exchange;
+    };
+    this.#keepAlive = new KeepAlive(this.#options, this.#slots, probe);
+    this.#health = new HealthChecker(this.#options, this.#slots, this.#report, probe);
     this.#carrier = {
       now,
       started: (exchange, connection) => this.#report.started(exchange, connection),
       finished: (exchange, error) => this.#finished(exchange, error),
       release: (exchange, error) => this.#release(exchange, error),
+      unavailable: (exchange, cause) => this.#unavailable(exchange, cause),
       again: (exchange, error) => this.#again(exchange, error),
     };
     this.#sweeper.arm();
@@ -146,7 +156,9 @@ export class ConnectionPool extends PoolDispatcher {
     handler: Dispatcher.DispatchHandler,
   ): boolean {
     const prepared = prepareDispatch(options, this.#url);
-    const exchange = new Exchange(this.#carrier, prepared, handler, prepared.lane ?? "request");
+    const exchange = this.#begin(prepared, handler, prepared.lane ?? "request");
+    const { leakStackRatio, random } = this.#options;
+    if (leakStackRatio > 0 && random() < leakStackRatio) exchange.stack = callStack(this);
     exchange.begin();
     if (!exchange.done) this.#admit(exchange);
     this.#needDrain ||= this.#queue.size > 0;
@@ -175,13 +187,18 @@ export class ConnectionPool extends PoolDispatcher {
     return emptied;
   }
 
+  #begin(options: PoolDispatchOptions, handler: Dispatcher.DispatchHandler, lane: Lane): Exchange {
+    this.#unfinished[lane === "stream" ? "stream" : "request"] += 1;
+    return new Exchange(this.#carrier, options, handler, lane);
+  }
+
   #admit(exchange: Exchange): void {
     if (this.#ending) exchange.fail(new PoolClosedError(this.upstream));
     else if (exchange.lane === "stream") this.#admitStream(exchange);
     else {
       const connection = this.#slots.take();
       if (connection !== undefined) this.#assign(exchange, connection);
-      else if (this.#queue.size >= this.#options.queueLimit + this.#slots.max - this.#slots.open)
+      else if (this.#queue.size >= this.#options.queueLimit + this.#slots.available)
         this.#reject(exchange, `all connections are in use and ${this.#queue.size} requests wait`);
       else {
         this.#queue.push(exchange);
@@ -215,7 +232,7 @@ export class ConnectionPool extends PoolDispatcher {
     exchange.attempts += 1;
     exchange.connection = connection;
     if (exchange.queueNode !== undefined)
-      this.#report.waited(this.#options.now() - exchange.createdAt);
+      this.#report.waited(this.#options.now() - exchange.queuedAt);
     this.#sweeper.arm();
     connection.send(exchange);
   }
@@ -263,7 +280,10 @@ export class ConnectionPool extends PoolDispatcher {
       const exchange = this.#queue.shift();
       if (exchange !== undefined) this.#assign(exchange, connection);
       else if (this.#ending) this.#slots.retire(connection, "shutdown");
-      else this.#slots.keep(connection);
+      else {
+        this.#slots.keep(connection);
+        this.#keepAlive.arm();
+      }
     }
     this.#settle();
   }
@@ -271,13 +291,16 @@ export class ConnectionPool extends PoolDispatcher {
   #finished(exchange: Exchange, error: Error | undefined): void {
     this.#queue.remove(exchange);
     exchange.cancelOpening?.();
+    this.#unfinished[exchange.lane === "stream" ? "stream" : "request"] -= 1;
+    if (this.#ending || this.#drained.length > 0) queueMicrotask(() => this.#settle());
     this.#report.finished(exchange, error);
   }
 
   /** Only once undici has returned it is known whether it keeps the connection. */
-  #release({ connection, started }: Exchange, error: Error | undefined): void {
+  #release({ connection, started, keepsAlive }: Exchange, error: Error | undefined): void {
     if (connection === undefined) return;
-    if (error !== undefined && started) this.#slots.retire(connection, "error");
+    if (error !== undefined && started)
+      this.#slots.retire(connection, keepsAlive ? "stale" : "error");
     queueMicrotask(() => {
       connection.exchange = undefined;
       this.#serve(connection);
@@ -329,19 +352,21 @@ export class ConnectionPool extends PoolDispatcher {
   }
 
   get #quiet(): boolean {
-    return this.#queue.size === 0 && this.#slots.active === 0;
+    return this.#unfinished.request === 0 && this.#slots.active === 0;
   }
 
   #over(): void {
     this.#sweeper[Symbol.dispose]();
     this.#queue[Symbol.dispose]();
+    this.#keepAlive[Symbol.dispose]();
     for (const resolve of this.#emptied.splice(0)) resolve();
   }
 
   #settle(): void {
     if (this.#queue.size > 0) return;
     if (this.#quiet) for (const resolve of this.#drained.splice(0)) resolve();
-    if (this.#ending && this.#slots.empty) this.#over();
+    if (this.#ending && this.#quiet && this.#unfinished.stream === 0 && this.#slots.empty)
+      this.#over();
     if (!this.#needDrain || this.#slots.idle + this.#slots.free === 0) return;
     this.#needDrain = false;
     safely('a listener of "drain"', () => this.emit("drain", this.#url));

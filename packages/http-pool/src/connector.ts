@@ -24,7 +24,7 @@ export class Connector {
     this.#allow = options.allowAddress;
     const settings = {
       ...options.tls,
-      allowH2: false,
+      allowH2: options.allowH2,
       timeout: options.connectTimeoutMs,
       ...(this.#allow !== undefined
         ? { lookup: guarded(lookup ?? dnsLookup, this.#allow, () => this.#refusal()) }

@@ -7,11 +7,14 @@ const SOCKET_ERRORS = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "
 
 /**
  * A request that was not written can always be sent again. One that was: once, if its connection was used
- * before, nothing of a response came, and a second execution does no harm.
+ * or idle before, nothing of a response came, and a second execution does no harm.
  */
 export function mayReplay(exchange: Exchange, error: Error): boolean {
+  // A request of the pool itself was meant for this very connection.
+  if (exchange.lane === "probe") return false;
   if (error instanceof NotWrittenError) return exchange.attempts < MAX_ATTEMPTS;
-  const { responded, replayed, reused, started } = exchange;
-  if (!started || !reused || responded || replayed || !exchange.replayable) return false;
+  const { responded, replayed, reused, rested, started } = exchange;
+  if (!started || !(reused || rested) || responded || replayed || !exchange.replayable)
+    return false;
   return "code" in error && SOCKET_ERRORS.has(error.code as string);
 }

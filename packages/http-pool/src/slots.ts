@@ -10,7 +10,7 @@ type Done = (error: Error | undefined, connection: Connection | undefined) => vo
 /** What the slots tell the pool. */
 export interface SlotsOwner {
   /** A connection ended, and its slot is free. */
-  closed(): void;
+  closed(connection: Connection): void;
   /** An attempt to open one ended without a connection. */
   settled(): void;
 }
@@ -79,6 +79,11 @@ export class Slots {
     return Math.max(0, this.max - this.#open.size - this.#connecting);
   }
 
+  /** Slots that are free, being filled or about to be free: good for a request each. */
+  get available(): number {
+    return Math.max(0, this.max - this.#alive);
+  }
+
   /** Nothing is open and nothing being opened. */
   get empty(): boolean {
     return this.#open.size + this.#connecting + this.singles === 0;
@@ -92,15 +97,17 @@ export class Slots {
   take(): Connection | undefined {
     const now = this.#options.now();
     for (let found = this.#idle.pop(); found !== undefined; found = this.#idle.pop()) {
-      if (!found.usable) continue;
-      if (now < found.expiresAt) return found;
-      this.retire(found, "lifetime");
+      if (found.usable && now < found.expiresAt) return found;
+      // One whose end is only being noticed has no use for its slot either.
+      this.retire(found, found.usable ? "lifetime" : "peer");
     }
     return undefined;
   }
 
   keep(connection: Connection): void {
     connection.idleSince = this.#options.now();
+    connection.rested = true;
+    if (!connection.keptAlive) connection.unusedSince = connection.idleSince;
     this.#idle.push(connection);
     this.trim();
   }
@@ -133,16 +140,34 @@ export class Slots {
     for (const connection of this.#idle) this.retire(connection, reason);
   }
 
-  /** Ends what is too old, and returns how many idle ones are missing. */
-  sweep(minIdle: number): number {
+  /** Ends what is too old. */
+  sweep(minIdle: number): void {
     const now = this.#options.now();
     const unusedBefore = now - this.#options.maxIdleTimeMs;
     for (const connection of this.#idle) {
       if (now >= connection.expiresAt) this.retire(connection, "lifetime");
-      else if (connection.idleSince <= unusedBefore && this.#idle.size > minIdle)
+      else if (connection.unusedSince <= unusedBefore && this.#idle.size > minIdle)
         this.retire(connection, "idle");
     }
-    return Math.min(this.free, Math.max(0, minIdle - this.#idle.size - this.#connecting));
+  }
+
+  /** How many idle ones are missing. */
+  missing(minIdle: number): number {
+    if (minIdle === 0) return 0;
+    let ready = this.#idle.size + this.#connecting;
+    // One that is being kept alive is as good as idle.
+    for (const { exchange } of this.#open) if (exchange?.keepsAlive === true) ready += 1;
+    return Math.min(this.free, Math.max(0, minIdle - ready));
+  }
+
+  /** The `count` idle ones used last, from the last. */
+  usedLast(count: number): readonly Connection[] {
+    return this.#idle.last(count);
+  }
+
+  /** Takes one that is idle out of turn. */
+  lift(connection: Connection): void {
+    this.#idle.remove(connection);
   }
 
   *all(): Generator<Connection, void> {
@@ -204,6 +229,6 @@ export class Slots {
     this.#ending.delete(connection);
     this.#singles.delete(connection);
     this.#report.closed(connection);
-    this.#owner.closed();
+    this.#owner.closed(connection);
   };
 }

@@ -27,21 +27,25 @@ export class WaitQueue {
   }
 
   push(exchange: Exchange): void {
-    exchange.queueDeadline = this.#now() + this.#timeoutMs;
+    exchange.queuedAt = this.#now();
+    exchange.queueDeadline = exchange.queuedAt + this.#timeoutMs;
     this.#list.append(nodeOf(exchange));
     this.#arm();
   }
 
   /** For a request that is sent again: it has waited before, and keeps its deadline if it has one. */
   pushFirst(exchange: Exchange): void {
-    const deadline = this.#now() + this.#timeoutMs;
+    exchange.queuedAt = this.#now();
+    const deadline = exchange.queuedAt + this.#timeoutMs;
     const next = this.#list.first?.queueDeadline ?? deadline;
     exchange.queueDeadline = Math.min(deadline, next);
     this.#list.prepend(nodeOf(exchange));
     this.#arm();
   }
 
+  /** The one that waits longest within its deadline; the timer of those beyond it may be late. */
   shift(): Exchange | undefined {
+    if (this.#list.size > 0) this.#expireDue();
     const { first } = this.#list;
     if (first !== undefined) this.remove(first);
     return first;

@@ -207,6 +207,32 @@ describe("connection pool reuse", () => {
     expect(server.sockets).toBe(4);
   });
 
+  test("a minIdle connection that lived for a second is replaced at once, a younger one by the next sweep", async () => {
+    const time = new FakeTime();
+    await using server = await new TestServer().start();
+    await using pool = new ConnectionPool(server.origin, {
+      minIdle: 1,
+      now: time.now,
+      schedule: time.schedule,
+    });
+    await pool.warmUp(1);
+    time.advance(1000);
+    const replaced = times(pool, "open", 1);
+    await server.accepted(1);
+    for (const socket of server.open) socket.destroy();
+    await replaced;
+    expect(pool.stats()).toMatchObject({ created: 2, idle: 1, closed: { peer: 1 } });
+    const closed = times(pool, "close", 1);
+    await server.accepted(2);
+    for (const socket of server.open) socket.destroy();
+    await closed;
+    expect(pool.stats()).toMatchObject({ open: 0, connecting: 0 });
+    const swept = times(pool, "open", 1);
+    time.advance(5000);
+    await swept;
+    expect(pool.stats()).toMatchObject({ created: 3, idle: 1 });
+  });
+
   test("a failure to fill up minIdle is tried again by the next sweep, not at once", async () => {
     const time = new FakeTime();
     const server = await new TestServer().start();

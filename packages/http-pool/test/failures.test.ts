@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { describe, expect, test } from "vitest";
@@ -306,6 +307,38 @@ describe("a keep-alive connection that is dead already", () => {
     expect(replays[0]).toMatchObject({ upstream: origin });
     stop();
   });
+
+  test.each([
+    ["GET", undefined, 2],
+    ["POST", true, 2],
+    ["POST", undefined, 1],
+  ] as const)(
+    "one that was opened in advance may be dead too: %s, idempotent %s, is sent %d times",
+    async (method, idempotent, sent) => {
+      let requests = 0;
+      const server = createServer((socket) => {
+        socket
+          .on("error", () => undefined)
+          .on("data", () => {
+            requests += 1;
+            if (requests === 1) socket.resetAndDestroy();
+            else socket.end("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok");
+          });
+      }).listen(0, "127.0.0.1");
+      await once(server, "listening");
+      const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+      const pool = new ConnectionPool(origin);
+      await pool.warmUp(1);
+      const body = method === "POST" ? "x" : null;
+      const init = { method, body, ...(idempotent !== undefined && { idempotent }) };
+      const outcome = await text(pool.fetch(origin, init)).catch((error: Error) => error);
+      expect(outcome === "ok").toBe(sent === 2);
+      expect(requests).toBe(sent);
+      expect(pool.stats()).toMatchObject({ replays: sent - 1, failed: 2 - sent, reused: 0 });
+      await pool.close();
+      server.close();
+    },
+  );
 
   test("a POST is not, unless it is said to be idempotent", async () => {
     const { origin, seen, stop } = await staleServer();

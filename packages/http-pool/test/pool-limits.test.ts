@@ -52,6 +52,37 @@ describe("pool limits", () => {
     expect(await first).toBe("ok");
   });
 
+  test("a slot whose connection is about to close is as good as free", async () => {
+    await using server = await new TestServer((_request, response) => {
+      response.setHeader("connection", "close").end("ok");
+    }).start();
+    await using pool = new ConnectionPool(server.origin, { maxConnections: 1, queueLimit: 0 });
+    for (let count = 0; count < 20; count += 1) {
+      await text(pool.fetch(server.origin));
+      await pool.drain();
+    }
+    expect(pool.stats()).toMatchObject({ created: 20, rejected: 0 });
+  });
+
+  test("a pool that was made smaller still lets queueLimit requests wait", async () => {
+    const held = new HeldAnswers();
+    await using server = await new TestServer(held.handler).start();
+    await using pool = new ConnectionPool(server.origin, { maxConnections: 4, queueLimit: 2 });
+    const first = Array.from({ length: 4 }, () => text(pool.fetch(server.origin)));
+    await held.until(4);
+    pool.resize(1);
+    const waiting = [text(pool.fetch(server.origin)), text(pool.fetch(server.origin))];
+    expect(pool.stats()).toMatchObject({ waiting: 2, rejected: 0 });
+    held.release();
+    for (let left = 2; left > 0; left -= 1) {
+      await held.until(1);
+      held.release();
+    }
+    expect(await Promise.all([...first, ...waiting])).toEqual(
+      Array.from({ length: 6 }, () => "ok"),
+    );
+  });
+
   test("whoever waits longest is served first", async () => {
     const held = new HeldAnswers();
     const order: string[] = [];
@@ -106,6 +137,31 @@ describe("pool limits", () => {
     held.release();
     expect(await third).toBe("ok");
     expect(pool.stats()).toMatchObject({ waiting: 0, queueTimeouts: 2 });
+  });
+
+  test("nobody is served beyond the deadline, though the timer is late", async () => {
+    const time = new FakeTime();
+    const held = new HeldAnswers();
+    await using server = await new TestServer(held.handler).start();
+    await using pool = new ConnectionPool(server.origin, {
+      maxConnections: 1,
+      queueTimeoutMs: 1000,
+      now: time.now,
+      schedule: () => () => undefined,
+    });
+    const first = text(pool.fetch(server.origin));
+    await held.until(1);
+    const late = rejection(pool.fetch(server.origin));
+    time.advance(600);
+    const inTime = text(pool.fetch(server.origin));
+    time.advance(600);
+    held.release();
+    expect(await late).toMatchObject({ code: "HTTP_POOL_QUEUE_TIMEOUT" });
+    await held.until(1);
+    held.release();
+    expect(await Promise.all([first, inTime])).toEqual(["ok", "ok"]);
+    expect(pool.stats()).toMatchObject({ queueTimeouts: 1, requests: 2 });
+    expect(pool.stats().waitTime.maxMs).toBeLessThanOrEqual(1000);
   });
 
   test("an abort while waiting leaves the queue, its listener too", async () => {
@@ -263,6 +319,23 @@ describe("pool limits", () => {
     await pool.destroy();
     expect(pool.stats()).toMatchObject({ open: 0, closed: { shutdown: 1 } });
     expect(await rejection(pool.warmUp())).toBeInstanceOf(PoolClosedError);
+  });
+
+  test("close waits for a request whose connection ended before it was written", async () => {
+    await using server = await new TestServer().start();
+    for (let round = 0; round < 20; round += 1) {
+      const pool = new ConnectionPool(server.origin);
+      await text(pool.fetch(server.origin));
+      for (const socket of server.open) socket.destroy();
+      for (let turn = round % 4; turn > 0; turn -= 1)
+        await new Promise((resolve) => setImmediate(resolve));
+      let answered = false;
+      const answer = text(pool.fetch(server.origin)).then(() => (answered = true));
+      await pool.close();
+      expect(answered).toBe(true);
+      expect(pool.stats()).toMatchObject({ open: 0, active: 0, failed: 0 });
+      await answer;
+    }
   });
 
   test("destroy fails what runs, what waits and what connects, with the given error", async () => {

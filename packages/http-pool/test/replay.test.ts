@@ -11,6 +11,7 @@ const carrier: Carrier = {
   finished: () => undefined,
   release: () => undefined,
   again: () => false,
+  unavailable: (_exchange, cause) => cause,
 };
 const reset = Object.assign(new Error("reset"), { code: "ECONNRESET" });
 

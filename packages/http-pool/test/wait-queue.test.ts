@@ -13,6 +13,7 @@ const carrier: Carrier = {
   finished: () => undefined,
   release: () => undefined,
   again: () => false,
+  unavailable: (_exchange, cause) => cause,
 };
 
 interface Entry {
