@@ -4,6 +4,7 @@ import type { Dispatcher } from "undici";
 import type { Connection, Lane } from "./connection.ts";
 import type { LinkedNode } from "./linked-list.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import { isReplayable } from "./replayable.ts";
 import { safely } from "./safely.ts";
 
 type Controller = Dispatcher.DispatchController;
@@ -20,9 +21,6 @@ export interface Carrier {
   /** True when the pool sends it again. */
   again(exchange: Exchange, error: Error): boolean;
 }
-
-/** Methods that may be sent twice: RFC 9110 section 9.2.2, and the safe QUERY. */
-const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"]);
 
 /**
  * One request on its way through the pool: what undici reports about it goes to the caller's handler,
@@ -72,10 +70,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   }
 
   get replayable(): boolean {
-    const { body, idempotent, method } = this.options;
-    const plainBody =
-      body === undefined || body === null || typeof body === "string" || body instanceof Uint8Array;
-    return plainBody && (idempotent ?? IDEMPOTENT.has(method));
+    return isReplayable(this.options);
   }
 
   /** Lets the caller abort from now on, also while the request waits. */

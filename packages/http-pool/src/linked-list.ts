@@ -60,6 +60,13 @@ export class LinkedList<T> {
     return true;
   }
 
+  /** Takes all out, and returns them in their order. */
+  clear(): T[] {
+    const values = [...this];
+    for (let node = this.#first; node !== undefined; node = this.#first) this.remove(node);
+    return values;
+  }
+
   *[Symbol.iterator](): Generator<T, void> {
     let node = this.#first;
     while (node !== undefined) {
