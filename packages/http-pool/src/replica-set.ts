@@ -78,13 +78,15 @@ export class ReplicaSet {
     const fit = members.filter((replica) => replica.fit);
     for (const replica of this.all)
       replica.unfitSince = replica.fit ? undefined : (replica.unfitSince ?? now);
-    const panic = fit.length < members.length * this.#options.panicThreshold;
+    // One on trial is fit, but nobody can rely on it yet.
+    const usable = fit.filter(({ circuit }) => circuit.state === "closed").length;
+    const panic = usable < members.length * this.#options.panicThreshold;
     const before = this.#panic;
-    this.#usable = fit.length;
+    this.#usable = usable;
     this.#panic = panic;
     const chosen = panic ? members.filter(({ circuit }) => circuit.state !== "open") : fit;
     this.#divide(members, chosen, now);
-    if (panic !== before) this.#onPanic(panic, fit.length, members.length);
+    if (panic !== before) this.#onPanic(panic, usable, members.length);
   }
 
   pick(request: PickRequest<Replica>): Replica | undefined {

@@ -1,4 +1,6 @@
 const SLOTS = 10;
+/** Ten times a tenth is a little less than one. */
+const ROUNDING = 1e-6;
 
 export interface RetryBudgetOptions {
   /** Part of the requests that may be sent again, 0 to 1. */
@@ -48,7 +50,7 @@ export class RetryBudget {
 
   /** Takes one retry; false when there is none left. */
   withdraw(): boolean {
-    if (this.balance < 1) return false;
+    if (this.balance < 1 - ROUNDING) return false;
     this.#retries[this.#slot] = (this.#retries[this.#slot] ?? 0) + 1;
     this.#balance -= 1;
     return true;

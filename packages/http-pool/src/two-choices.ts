@@ -28,23 +28,34 @@ export class TwoChoices<C extends Candidate> implements Balancer<C> {
   }
 
   pick(request: PickRequest<C>): C | undefined {
-    const first = this.#draw(request) ?? this.#search(request);
-    if (first === undefined || this.#members.length === 1) return first;
-    const second = this.#draw(request, first);
-    if (second === undefined) return first;
+    const drawn = this.#draw(request, undefined);
+    const first = drawn === undefined ? this.#search(request) : this.#members[drawn];
+    if (first === undefined || drawn === undefined || this.#members.length === 1) return first;
+    const second = this.#members[this.#draw(request, drawn) ?? drawn] ?? first;
     const { nowMs } = request;
     return this.#loadOf(second, nowMs) < this.#loadOf(first, nowMs) ? second : first;
   }
 
-  #draw({ allows, nowMs }: PickRequest<C>, other?: C): C | undefined {
+  /** The index of a member other than `other`. */
+  #draw({ allows, nowMs }: PickRequest<C>, other: number | undefined): number | undefined {
     for (let draws = 0; draws < MAX_DRAWS; draws += 1) {
-      const drawn = this.#members[this.#indexOf(this.#random() * (this.#sums.at(-1) ?? 0))];
+      const index = this.#chance(other);
+      const drawn = this.#members[index];
       if (drawn === undefined) return undefined;
-      if (drawn === other || !allows(drawn)) continue;
+      if (!allows(drawn)) continue;
       const ramp = drawn.ramp(nowMs);
-      if (ramp >= 1 || this.#random() < ramp) return drawn;
+      if (ramp >= 1 || this.#random() < ramp) return index;
     }
     return undefined;
+  }
+
+  #chance(other: number | undefined): number {
+    const total = this.#sums.at(-1) ?? 0;
+    if (other === undefined) return this.#indexOf(this.#random() * total);
+    const end = this.#sums[other] ?? 0;
+    const start = other === 0 ? 0 : (this.#sums[other - 1] ?? 0);
+    const value = this.#random() * (total - (end - start));
+    return this.#indexOf(value < start ? value : value + (end - start));
   }
 
   /** The first member whose sum is greater than `value`. */
