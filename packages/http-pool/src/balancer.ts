@@ -13,7 +13,7 @@ export interface Candidate {
 export interface PickRequest<C> {
   readonly nowMs: number;
   /** False for a replica that this request must not go to. */
-  allows(candidate: C): boolean;
+  readonly allows: (candidate: C) => boolean;
 }
 
 /** Chooses among replicas that are all fit. */

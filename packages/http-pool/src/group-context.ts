@@ -19,7 +19,9 @@ export interface GroupContext {
   readonly latencies: RecentQuantiles;
   readonly retries: RetryBudget;
   /** Undefined when there is no hedging. */
-  readonly hedges: { readonly queue: HedgeQueue<GroupExchange>; readonly budget: RetryBudget } | undefined;
+  readonly hedges:
+    | { readonly queue: HedgeQueue<GroupExchange>; readonly budget: RetryBudget }
+    | undefined;
   /** What a failure after `elapsedMs` costs. */
   penaltyMs(elapsedMs: number): number;
   /** Why a request cannot be sent anywhere. */

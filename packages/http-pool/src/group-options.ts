@@ -136,7 +136,9 @@ export interface ResolvedGroupOptions {
   readonly outlier: All<OutlierOptions>;
   readonly circuit: All<CircuitBreakerOptions>;
   readonly retry: Omit<All<RetryOptions>, "statusCodes"> & { statusCodes: ReadonlySet<number> };
-  readonly hedge: { readonly delayMs: number | undefined; readonly budgetRatio: number } | undefined;
+  readonly hedge:
+    | { readonly delayMs: number | undefined; readonly budgetRatio: number }
+    | undefined;
   readonly panicThreshold: number;
   readonly maxUpstreams: number;
   readonly maxSessions: number;

@@ -9,28 +9,39 @@ import type {
 } from "./group-events.ts";
 
 /** What a group counts while it works. */
-export class GroupCounters {
+export interface GroupCounters {
   /** Requests of callers. */
-  calls = 0;
-  retries = 0;
-  hedges = 0;
+  calls: number;
+  retries: number;
+  hedges: number;
   /** Of those, the ones that were answered first. */
-  hedgesWon = 0;
-  ejections = 0;
-  readmissions = 0;
-  circuitOpens = 0;
-  panics = 0;
+  hedgesWon: number;
+  ejections: number;
+  readmissions: number;
+  circuitOpens: number;
+  panics: number;
   /** Retries and hedges that the budget did not allow. */
-  overBudget = 0;
+  overBudget: number;
   /** Ended at once, since no upstream could be asked. */
-  unroutable = 0;
+  unroutable: number;
 }
 
 type Send = <K extends keyof GroupEvents>(event: K, value: GroupEvents[K]) => void;
 
 /** Counts what happens in a group, and tells those who listen. */
 export class GroupReport {
-  readonly counters: GroupCounters = new GroupCounters();
+  readonly counters: GroupCounters = {
+    calls: 0,
+    retries: 0,
+    hedges: 0,
+    hedgesWon: 0,
+    ejections: 0,
+    readmissions: 0,
+    circuitOpens: 0,
+    panics: 0,
+    overBudget: 0,
+    unroutable: 0,
+  };
   readonly #send: Send;
 
   constructor(send: Send) {

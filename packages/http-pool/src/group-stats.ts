@@ -43,7 +43,7 @@ export function groupStatsOf(
   replicas: readonly Replica[],
   gone: readonly PoolStats[],
   levels: GroupLevels,
-  counters: GroupCounters,
+  counters: Counts,
   nowMs: number,
 ): UpstreamGroupStats {
   const upstreams = replicas.map((replica) => [replica.upstream, upstreamStats(replica, nowMs)]);

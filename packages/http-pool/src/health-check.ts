@@ -75,8 +75,7 @@ export class HealthChecker {
       if (error !== undefined || connection === undefined)
         settle({ ok: false, ...(error && { error }) });
       else if (path === undefined) settle({ ok: true });
-      else
-        this.#request({ connection, options: { method, path }, handler: answerTo(settle) });
+      else this.#request({ connection, options: { method, path }, handler: answerTo(settle) });
     });
   }
 }

@@ -58,6 +58,7 @@ export class HealthMonitor {
     const { consecutiveFailures } = this.#options.outlier;
     if (onTrial || kind === "hang" || replica.failuresInARow >= consecutiveFailures)
       this.#eject(replica, kind);
+    replica.prober?.wake();
     this.#compare();
   }
 
@@ -84,10 +85,12 @@ export class HealthMonitor {
 
   /** Whether there is anything that a probe could tell of it. */
   isProbed(replica: Replica): boolean {
-    const { healthy, ejection, circuit, removed } = replica;
+    const { healthy, ejection, circuit, removed, failuresInARow, lastFailure } = replica;
     if (removed) return false;
-    const failed = !healthy || ejection !== undefined || circuit.state !== "closed";
-    return failed || this.#options.probe?.path !== undefined;
+    const out = !healthy || ejection !== undefined || circuit.state !== "closed";
+    // The balancer keeps away from it, so that requests hardly find out.
+    const unreachable = failuresInARow > 0 && lastFailure === "connect";
+    return out || unreachable || this.#options.probe?.path !== undefined;
   }
 
   startSlowly(replica: Replica): void {
@@ -104,6 +107,7 @@ export class HealthMonitor {
     // A probe says nothing of an upstream that takes connections and then fails.
     const hadPath = this.#options.probe?.path !== undefined;
     if (failure !== "connect" && !(failure === "hang" && hadPath)) return;
+    replica.failuresInARow = 0;
     if (replica.ejection !== undefined) this.#readmit(replica, "probe");
     else if (replica.circuit.state === "open") replica.circuit.tryAgain();
   }

@@ -31,7 +31,7 @@ function* pairsOf(headers: Headers): Generator<Pair, void> {
   }
   if (Array.isArray(headers) && typeof headers[0] === "string") {
     for (let index = 0; index + 1 < headers.length; index += 2)
-      yield [headers[index] as string, headers[index + 1] as string];
+      yield [headers[index] as string, headers[index + 1]];
     return;
   }
   yield* headers as Iterable<Pair>;

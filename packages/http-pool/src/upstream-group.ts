@@ -142,9 +142,7 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
     await Promise.all(this.#pools().map((pool) => pool.close()));
   }
 
-  protected override async kill(
-    reason: Error = new PoolClosedError(this.origin),
-  ): Promise<void> {
+  protected override async kill(reason: Error = new PoolClosedError(this.origin)): Promise<void> {
     this.#finish(reason);
     await Promise.all(this.#pools().map((pool) => pool.destroy(reason)));
   }

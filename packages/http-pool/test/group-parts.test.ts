@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { HangWatch } from "../src/hang-watch.ts";
 import type { HealthCheckResult } from "../src/health-check.ts";
@@ -71,31 +71,31 @@ describe("recent quantiles", () => {
   });
 });
 
-describe("the hang watch", () => {
-  function create(limitMs = 100): {
-    time: FakeTime;
-    watch: HangWatch<{ startedAt: number }>;
-    add: () => LinkedNode<{ startedAt: number }>;
-    hung: number[];
-  } {
-    const time = new FakeTime();
-    const hung: number[] = [];
-    const watch = new HangWatch<{ startedAt: number }>({
-      now: time.now,
-      schedule: time.schedule,
-      limitMs: () => limitMs,
-      hung: (waiting) => void hung.push(waiting.length),
-    });
-    const add = (): LinkedNode<{ startedAt: number }> => {
-      const node = new LinkedNode({ startedAt: time.now() });
-      watch.add(node);
-      return node;
-    };
-    return { time, watch, add, hung };
-  }
+function watchOf(limitMs = 100): {
+  time: FakeTime;
+  watch: HangWatch<{ startedAt: number }>;
+  add: () => LinkedNode<{ startedAt: number }>;
+  hung: number[];
+} {
+  const time = new FakeTime();
+  const hung: number[] = [];
+  const watch = new HangWatch<{ startedAt: number }>({
+    now: time.now,
+    schedule: time.schedule,
+    limitMs: () => limitMs,
+    hung: (waiting) => void hung.push(waiting.length),
+  });
+  const add = (): LinkedNode<{ startedAt: number }> => {
+    const node = new LinkedNode({ startedAt: time.now() });
+    watch.add(node);
+    return node;
+  };
+  return { time, watch, add, hung };
+}
 
+describe("the hang watch", () => {
   test("tells of all that wait, once, when nothing was heard for the limit", () => {
-    const { time, watch, add, hung } = create();
+    const { time, watch, add, hung } = watchOf();
     add();
     time.advance(60);
     add();
@@ -111,7 +111,7 @@ describe("the hang watch", () => {
   });
 
   test("an answer to any request is a sign of life", () => {
-    const { time, watch, add, hung } = create();
+    const { time, watch, add, hung } = watchOf();
     add();
     for (let count = 0; count < 10; count += 1) {
       time.advance(90);
@@ -123,12 +123,12 @@ describe("the hang watch", () => {
   });
 
   test("a request that ended is not waited for, and no limit means no timer", () => {
-    const { time, watch, add, hung } = create();
+    const { time, watch, add, hung } = watchOf();
     watch.remove(add());
     time.advance(1000);
     expect(hung).toEqual([]);
     expect(time.pending).toBe(0);
-    const off = create(Infinity);
+    const off = watchOf(Infinity);
     off.add();
     expect(off.time.pending).toBe(0);
   });
@@ -197,10 +197,11 @@ test("the hedge queue asks for each request once, in time, with one timer", () =
   expect(time.pending).toBe(0);
 });
 
-describe("success rates", () => {
-  const members = (rates: readonly number[]): { recent: { successes: number; failures: number } }[] =>
-    rates.map((rate) => ({ recent: { successes: rate * 200, failures: (1 - rate) * 200 } }));
+function members(rates: readonly number[]): { recent: { successes: number; failures: number } }[] {
+  return rates.map((rate) => ({ recent: { successes: rate * 200, failures: (1 - rate) * 200 } }));
+}
 
+describe("success rates", () => {
   test("name the one that fails much more than the others, once an interval", () => {
     const rates = new SuccessRates(0);
     const all = members([1, 1, 0.99, 1, 0.98, 0.6]);
@@ -266,12 +267,12 @@ test("a prober probes while it is wanted, one probe at a time, spread by jitter"
   const results: HealthCheckResult[] = [];
   let wanted = true;
   let checks = 0;
-  let settle: (result: HealthCheckResult) => void = () => undefined;
+  const settlers: ((result: HealthCheckResult) => void)[] = [];
   const prober = new Prober(
     { intervalMs: 1000, jitter: 0.5, random: () => 0.5, schedule: time.schedule },
     () => {
       checks += 1;
-      return new Promise((resolve) => (settle = resolve));
+      return new Promise((resolve) => settlers.push(resolve));
     },
     () => wanted,
     (result) => void results.push(result),
@@ -286,13 +287,13 @@ test("a prober probes while it is wanted, one probe at a time, spread by jitter"
   time.advance(10_000);
   prober.wake();
   expect(checks).toBe(1);
-  settle({ ok: true, durationMs: 1 });
+  settlers.shift()?.({ ok: true, durationMs: 1 });
   await Promise.resolve();
   await Promise.resolve();
   expect(results).toEqual([{ ok: true, durationMs: 1 }]);
   wanted = false;
   time.advance(750);
-  settle({ ok: true, durationMs: 1 });
+  settlers.shift()?.({ ok: true, durationMs: 1 });
   await Promise.resolve();
   await Promise.resolve();
   expect(results).toHaveLength(1);

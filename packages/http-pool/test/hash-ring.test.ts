@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { hashOf, HashRing, loadBound } from "../src/hash-ring.ts";
 
@@ -10,9 +10,9 @@ interface Member {
 const KEYS = Array.from({ length: 1000 }, (_, index) => `session-${index}`);
 const always = (): boolean => true;
 
-function ringOf(members: readonly Member[]): HashRing<Member> {
+function ringOf(all: readonly Member[]): HashRing<Member> {
   const ring = new HashRing<Member>();
-  ring.update(members);
+  ring.update(all);
   return ring;
 }
 
@@ -36,7 +36,7 @@ describe("consistent hashing", () => {
         for (const key of KEYS.slice(0, 200)) {
           const before = full.find(key, always);
           const after = rest.find(key, always);
-          if (before !== left) expect(after).toBe(before);
+          expect(before === left || after === before).toBe(true);
           // Leaving for a while is the same as leaving.
           expect(full.find(key, (member) => member !== left)).toBe(after);
         }
@@ -65,8 +65,8 @@ describe("consistent hashing", () => {
     let taken = 0;
     for (const key of KEYS) {
       const [was, is] = [before.find(key, always), after.find(key, always)];
-      if (is === heavier) taken += was === a ? 0 : 1;
-      else expect(is).toBe(was);
+      if (is === heavier && was !== a) taken += 1;
+      expect(is === heavier || is === was).toBe(true);
     }
     expect(taken).toBeGreaterThan(150);
   });

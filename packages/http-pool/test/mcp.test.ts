@@ -208,27 +208,37 @@ describe("what may be sent a second time", () => {
   });
 });
 
+function callOf(name: unknown): string {
+  return JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name } });
+}
+
 describe("calls of tools that may be repeated", () => {
-  const call = (name: unknown): string =>
-    JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name } });
   const error = expect.any(String) as string;
 
   test("are sent a second time, by name or by what a function says", async () => {
-    expect(await send(call("read"), { replayableTools: ["read"] })).toEqual({ times: 2 });
-    expect(await send(call("read"), { replayableTools: (name) => name === "read" })).toEqual({
+    expect(await send(callOf("read"), { replayableTools: ["read"] })).toEqual({ times: 2 });
+    expect(await send(callOf("read"), { replayableTools: (name) => name === "read" })).toEqual({
       times: 2,
     });
-    const both = `[${message("tools/list")},${call("read")}]`;
+    const both = `[${message("tools/list")},${callOf("read")}]`;
     expect(await send(both, { replayableTools: new Set(["read"]) })).toEqual({ times: 2 });
   });
 
   test("no other is", async () => {
     const tools = { replayableTools: ["read"] };
-    for (const body of [call("write"), call(["read"]), call(undefined), message("tools/call")])
+    for (const body of [
+      callOf("write"),
+      callOf(["read"]),
+      callOf(undefined),
+      message("tools/call"),
+    ])
       expect(await send(body, tools)).toEqual({ times: 1, error });
-    expect(await send(`[${call("read")},${call("write")}]`, tools)).toEqual({ times: 1, error });
+    expect(await send(`[${callOf("read")},${callOf("write")}]`, tools)).toEqual({
+      times: 1,
+      error,
+    });
     const careless = { replayableTools: () => "yes" as never };
-    expect(await send(call("read"), careless)).toEqual({ times: 1, error });
+    expect(await send(callOf("read"), careless)).toEqual({ times: 1, error });
     const everything = { replayableTools: () => true };
     expect(await send(message("notifications/initialized"), everything)).toEqual({
       times: 1,
@@ -237,11 +247,11 @@ describe("calls of tools that may be repeated", () => {
   });
 });
 
-describe("a group of servers", () => {
-  async function startV1(count: number): Promise<TestServer[]> {
-    return Promise.all(Array.from({ length: count }, () => startMcp(handlerV1())));
-  }
+async function startV1(count: number): Promise<TestServer[]> {
+  return Promise.all(Array.from({ length: count }, () => startMcp(handlerV1())));
+}
 
+describe("a group of servers", () => {
   test("each session keeps to the server that began it, with its stream", async () => {
     const servers = await startV1(3);
     await using group = new UpstreamGroup(

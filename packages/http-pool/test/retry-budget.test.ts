@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { RetryBudget } from "../src/retry-budget.ts";
 import { FakeTime } from "./helpers/fake-time.ts";

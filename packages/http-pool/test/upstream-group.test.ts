@@ -8,7 +8,7 @@ import {
   UpstreamUnavailableError,
 } from "../src/index.ts";
 import type { GroupEvents, UpstreamGroupOptions } from "../src/index.ts";
-import { FakeTime } from "./helpers/fake-time.ts";
+import { driven, FakeTime, turn } from "./helpers/fake-time.ts";
 import { rejection, text, times } from "./helpers/outcome.ts";
 import { HeldAnswers, TestServer } from "./helpers/test-server.ts";
 
@@ -35,7 +35,13 @@ function groupOf(
   const time = new FakeTime();
   const group = new UpstreamGroup(
     servers.map(({ origin }) => origin),
-    { balance: "round-robin", now: time.now, schedule: time.schedule, random: () => 0.5, ...options },
+    {
+      balance: "round-robin",
+      now: time.now,
+      schedule: time.schedule,
+      random: () => 0.5,
+      ...options,
+    },
   );
   const log: [string, object][] = [];
   for (const name of NAMES) group.on(name, (event) => void log.push([name, event]));
@@ -186,7 +192,7 @@ describe("failures", () => {
       (await group.fetch(group.origin, post)).status,
       (await group.fetch(group.origin, post)).status,
     ];
-    expect(statuses.toSorted()).toEqual([200, 503]);
+    expect(statuses.toSorted((a, b) => a - b)).toEqual([200, 503]);
     expect((await group.fetch(group.origin, { ...post, idempotent: true })).status).toBe(200);
     await group.close();
     await stopAll(servers);
@@ -294,19 +300,6 @@ describe("failures", () => {
   });
 });
 
-/** Moves the clock a little with each turn, until the promise is settled. */
-async function driven<T>(time: FakeTime, promise: Promise<T>): Promise<T> {
-  let settled = false;
-  const done = promise.finally(() => (settled = true));
-  for (await turn(); !settled; await turn()) time.advance(1);
-  return done;
-}
-
-/** Lets what is under way on real sockets go on. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
-
 async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await turn();
 }
@@ -388,7 +381,9 @@ describe("ejection and circuit breakers", () => {
     await Promise.all(servers.map((server) => server.start()));
     time.advance(1000);
     expect(servers.map(({ origin }) => origin)).toContain(await text(group.fetch(group.origin)));
-    await until(() => Object.values(group.stats().upstreams).every(({ state }) => state !== "open"));
+    await until(() =>
+      Object.values(group.stats().upstreams).every(({ state }) => state !== "open"),
+    );
     for (let count = 0; count < 9; count += 1) await text(group.fetch(group.origin));
     expect(group.stats()).toMatchObject({ panic: false, usable: 3 });
     expect(eventsOf(log, "panic").at(-1)).toMatchObject({ active: false });
@@ -645,7 +640,9 @@ describe("handlers of undici", () => {
   test("an upgrade goes through, and is never sent twice", async () => {
     const server = createServer();
     server.on("upgrade", (_request, socket) => {
-      socket.end("HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n");
+      socket.end(
+        "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n",
+      );
     });
     server.listen(0, "127.0.0.1");
     await once(server, "listening");

@@ -22,8 +22,9 @@ export class LabReplica {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** Starts, or starts again on the same port. */
+  /** Starts, or starts again on the same port, unless it runs. */
   async start(): Promise<void> {
+    if (this.#child !== undefined) return;
     const child = fork(SCRIPT, [String(this.#port)], { execArgv: [] });
     this.#child = child;
     const [{ port }] = (await once(child, "message")) as [FromReplica];

@@ -22,7 +22,8 @@ function answer(response: ServerResponse): void {
   const { mode, status = 503 } = behaviour;
   if (mode === "reset") response.socket?.resetAndDestroy();
   else if (mode === "fail") response.writeHead(status).end("no");
-  else if (mode === "stall-body") response.writeHead(200, { "content-length": "10" }).write("half ");
+  else if (mode === "stall-body")
+    response.writeHead(200, { "content-length": "10" }).write("half ");
   else if (mode === "reset-body") {
     response.writeHead(200, { "content-length": "10" }).write("half ");
     setImmediate(() => response.socket?.resetAndDestroy());
