@@ -1,13 +1,13 @@
-import type { UpstreamGroupStats, UpstreamStats } from "./group-stats.ts";
+import type { UpstreamGroupStats, UpstreamTotals } from "./group-stats.ts";
 import type { MetricFamily, MetricSample, ScalarFamily } from "./metric-families.ts";
 import { poolFamilies } from "./pool-families.ts";
-import { sumStats } from "./pool-stats.ts";
 
 const STATES = ["usable", "ejected", "unhealthy", "open", "half-open", "draining"] as const;
 
-/** `labelOf` bounds the values of the label `upstream`. */
+/** `labelOf` bounds the values of the label `upstream`, which are the keys of `totals`. */
 export function groupFamilies(
   read: () => UpstreamGroupStats,
+  totals: () => ReadonlyMap<string, UpstreamTotals>,
   labelOf: (upstream: string) => string,
 ): readonly MetricFamily[] {
   const whole = (
@@ -23,7 +23,7 @@ export function groupFamilies(
   const each = (
     name: string,
     help: string,
-    value: (stats: UpstreamStats) => number,
+    value: (stats: UpstreamTotals) => number,
   ): ScalarFamily => ({
     type: "counter",
     name: `http_pool_group_${name}_total`,
@@ -31,16 +31,11 @@ export function groupFamilies(
     unit: "",
     labels: ["upstream"],
     read: () =>
-      Array.from(byLabel(read(), labelOf), ([upstream, all]) => {
-        return { value: all.reduce((sum, stats) => sum + value(stats), 0), labels: { upstream } };
-      }),
+      Array.from(totals(), ([upstream, stats]) => ({ value: value(stats), labels: { upstream } })),
   });
   return [
     ...poolFamilies(
-      () =>
-        Array.from(byLabel(read(), labelOf), ([upstream, all]) => {
-          return { upstream, stats: sumStats(all) };
-        }),
+      () => Array.from(totals(), ([upstream, stats]) => ({ upstream, stats })),
       labelOf,
     ),
     states(read),
@@ -58,19 +53,6 @@ export function groupFamilies(
     each("ejections", "Times an upstream was left out", ({ ejections }) => ejections),
     each("circuit_opens", "Times a circuit breaker opened", ({ circuitOpens }) => circuitOpens),
   ];
-}
-
-function byLabel(
-  { upstreams }: UpstreamGroupStats,
-  labelOf: (upstream: string) => string,
-): Map<string, UpstreamStats[]> {
-  return Map.groupBy(Object.values(upstreamsOf(upstreams)), ({ upstream }) => labelOf(upstream));
-}
-
-function upstreamsOf(
-  upstreams: UpstreamGroupStats["upstreams"],
-): (UpstreamStats & { readonly upstream: string })[] {
-  return Object.entries(upstreams).map(([upstream, stats]) => ({ ...stats, upstream }));
 }
 
 function states(read: () => UpstreamGroupStats): ScalarFamily {

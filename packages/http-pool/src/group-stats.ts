@@ -3,7 +3,15 @@ import { sumStats } from "./pool-stats.ts";
 import type { PoolStats } from "./pool-stats.ts";
 import type { Replica, ReplicaState } from "./replica.ts";
 
-export interface UpstreamStats extends PoolStats {
+/** What an upstream has counted. */
+export interface UpstreamTotals extends PoolStats {
+  readonly successes: number;
+  readonly failures: number;
+  readonly ejections: number;
+  readonly circuitOpens: number;
+}
+
+export interface UpstreamStats extends UpstreamTotals {
   readonly state: ReplicaState;
   readonly weight: number;
   readonly zone?: string;
@@ -11,10 +19,6 @@ export interface UpstreamStats extends PoolStats {
   readonly pending: number;
   /** Moving average of the time to the first byte, peaks and failures included. */
   readonly latencyMs: number;
-  readonly successes: number;
-  readonly failures: number;
-  readonly ejections: number;
-  readonly circuitOpens: number;
 }
 
 type Counts = { readonly [K in keyof GroupCounters]: number };
@@ -57,9 +61,25 @@ export function groupStatsOf(
   };
 }
 
+export function sumTotals(all: readonly UpstreamTotals[]): UpstreamTotals {
+  const sum = (read: (totals: UpstreamTotals) => number): number =>
+    all.reduce((total, totals) => total + read(totals), 0);
+  return {
+    ...sumStats(all),
+    successes: sum(({ successes }) => successes),
+    failures: sum(({ failures }) => failures),
+    ejections: sum(({ ejections }) => ejections),
+    circuitOpens: sum(({ circuitOpens }) => circuitOpens),
+  };
+}
+
+export function totalsOf({ pool, counts }: Replica): UpstreamTotals {
+  return { ...pool.stats(), ...counts };
+}
+
 function upstreamStats(replica: Replica, nowMs: number): UpstreamStats {
-  const { state, weight, zone, pending, counts } = replica;
+  const { state, weight, zone, pending } = replica;
   const latencyMs = replica.costMs(nowMs);
   const own = { state, weight, pending, latencyMs, ...(zone !== undefined && { zone }) };
-  return { ...replica.pool.stats(), ...own, ...counts };
+  return { ...totalsOf(replica), ...own };
 }

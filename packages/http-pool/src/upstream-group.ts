@@ -7,15 +7,14 @@ import { GroupExchange } from "./group-exchange.ts";
 import { groupFamilies } from "./group-families.ts";
 import { checkWeight, resolveGroupOptions } from "./group-options.ts";
 import type { UpstreamGroupOptions, UpstreamOptions } from "./group-options.ts";
-import { groupStatsOf } from "./group-stats.ts";
-import type { UpstreamGroupStats } from "./group-stats.ts";
+import { groupStatsOf, sumTotals, totalsOf } from "./group-stats.ts";
+import type { UpstreamGroupStats, UpstreamTotals } from "./group-stats.ts";
 import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { parseOrigin } from "./options.ts";
 import { PoolDispatcher } from "./pool-dispatcher.ts";
 import type { PoolEvents } from "./pool-events.ts";
-import { countsOnly, sumStats } from "./pool-stats.ts";
-import type { PoolStats } from "./pool-stats.ts";
+import { countsOnly } from "./pool-stats.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import type { Replica } from "./replica.ts";
 import { headerOf, withHeader } from "./request-headers.ts";
@@ -33,7 +32,8 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
   readonly #relays = new Map<string | symbol, (event: never) => void>();
   /** Were removed, and close. */
   readonly #closing = new Set<Replica>();
-  #gone: PoolStats | undefined;
+  /** What upstreams that are gone have counted, by label, so that counters never fall. */
+  readonly #gone = new Map<string, UpstreamTotals>();
   #ending = false;
 
   /** @throws InvalidArgumentError naming the first argument that is wrong */
@@ -86,9 +86,12 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
     this.#core.router.membersChanged(replica);
     this.#closing.add(replica);
     await replica.pool.close();
-    if (!this.#closing.delete(replica)) return;
-    const after = countsOnly(replica.pool.stats());
-    this.#gone = this.#gone === undefined ? after : sumStats([this.#gone, after]);
+    this.#closing.delete(replica);
+    const label = this.#labels.of(replica.upstream);
+    const totals = totalsOf(replica);
+    const before = this.#gone.get(label);
+    const after = { ...totals, ...countsOnly(totals) };
+    this.#gone.set(label, before === undefined ? after : sumTotals([before, after]));
   }
 
   /**
@@ -117,13 +120,19 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
     const { set, router, retries, report, options } = this.#core;
     const { usable, panic } = set;
     const levels = { usable, panic, sessions: router.sessions, retryBudget: retries.balance };
-    const gone = [...this.#closing].map(({ pool }) => pool.stats());
-    if (this.#gone !== undefined) gone.push(this.#gone);
+    const gone = [
+      ...this.#gone.values(),
+      ...[...this.#closing].map((replica) => totalsOf(replica)),
+    ];
     return groupStatsOf(set.all, gone, levels, report.counters, options.now());
   }
 
   metricFamilies(): readonly MetricFamily[] {
-    return groupFamilies(() => this.stats(), this.#labels.of);
+    return groupFamilies(
+      () => this.stats(),
+      () => this.#totals(),
+      this.#labels.of,
+    );
   }
 
   protected override accept(
@@ -151,6 +160,17 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
     this.#ending = true;
     this.#core[Symbol.dispose]();
     for (const exchange of this.#core.delayed) exchange.giveUp(reason);
+  }
+
+  /** By label, those that are gone included. */
+  #totals(): Map<string, UpstreamTotals> {
+    const all = [...this.#core.set.all, ...this.#closing].map((replica) => {
+      return [this.#labels.of(replica.upstream), totalsOf(replica)] as const;
+    });
+    const groups = Map.groupBy([...this.#gone, ...all], ([label]) => label);
+    return new Map(
+      Array.from(groups, ([label, pairs]) => [label, sumTotals(pairs.map(([, one]) => one))]),
+    );
   }
 
   #pools(): Replica["pool"][] {
