@@ -271,11 +271,11 @@ export class GroupExchange implements Controller {
     return replica.circuit.admits && !replica.removed ? replica : undefined;
   }
 
-  /** A second upstream for a request that waits for its first. */
+  /** A second upstream for a request that waits for its first, and may be sent twice. */
   #another(): Replica | undefined {
     const { options, router } = this.#context;
     const waits = !this.#over && this.#winner === undefined && this.#live.size === 1;
-    if (!waits || !this.replayable || this.route.sticky) return undefined;
+    if (!waits || this.route.sticky) return undefined;
     if (this.attempts >= options.retry.maxAttempts) return undefined;
     return router.pick(this.route, this.tried);
   }

@@ -4,7 +4,7 @@ import { CircuitOpenError, UpstreamGroup } from "../src/index.ts";
 import type { PoolFetchInit, UpstreamGroupOptions } from "../src/index.ts";
 import { driven, FakeTime } from "./helpers/fake-time.ts";
 import { rejection, text } from "./helpers/outcome.ts";
-import { TestServer } from "./helpers/test-server.ts";
+import { HeldAnswers, TestServer } from "./helpers/test-server.ts";
 
 const HEADER = "mcp-session-id";
 
@@ -101,6 +101,35 @@ describe("sessions", () => {
     expect(await rejection(group.fetch(group.origin, inSession(id)))).toBeInstanceOf(
       CircuitOpenError,
     );
+    await end(group, all);
+  });
+
+  test("are not sent to another upstream when theirs is silent", async () => {
+    const { all, group, time } = await start(2);
+    const { id, at } = await begin(group);
+    const { server } = all.find((one) => one.server.origin === at) as Sessions;
+    const held = new HeldAnswers();
+    server.handler = held.handler;
+    const answer = text(group.fetch(group.origin, inSession(id)));
+    await held.until(1);
+    time.advance(5000);
+    expect(group.stats()).toMatchObject({ ejections: 1, retries: 0 });
+    held.release();
+    expect(await answer).toBe("ok");
+    await end(group, all);
+  });
+
+  test("are not sent to another upstream either when theirs is not known", async () => {
+    const { all, group, time } = await start(2);
+    const held = new HeldAnswers();
+    for (const { server } of all) server.handler = held.handler;
+    const answer = text(group.fetch(group.origin, inSession("from before")));
+    await held.until(1);
+    time.advance(5000);
+    expect(group.stats()).toMatchObject({ ejections: 1, retries: 0 });
+    held.release();
+    expect(await answer).toBe("ok");
+    expect(all.reduce((sum, { server }) => sum + server.requests, 0)).toBe(1);
     await end(group, all);
   });
 

@@ -393,6 +393,23 @@ describe("ejection and circuit breakers", () => {
     await stopAll(servers);
   });
 
+  test("a probe that only connects says nothing of an upstream that fails after that", async () => {
+    const servers = await startServers(2);
+    const [bad] = servers as [TestServer];
+    bad.handler = failing();
+    const { group, time } = groupOf(servers);
+    await fetches(group, 20);
+    expect(group.stats().upstreams[bad.origin]?.state).toBe("ejected");
+    const probed = times(group, "healthCheck", 1);
+    time.advance(1000);
+    await probed;
+    await turn();
+    expect(group.stats()).toMatchObject({ healthChecks: { ok: 1 }, readmissions: 0 });
+    expect(group.stats().upstreams[bad.origin]?.state).toBe("ejected");
+    await group.close();
+    await stopAll(servers);
+  });
+
   test("a probe of a path takes an upstream out before a request fails, and brings it back", async () => {
     const servers = await startServers(2);
     const [sick, well] = servers as [TestServer, TestServer];
@@ -544,6 +561,16 @@ describe("streams", () => {
     };
     const { group, time } = groupOf(servers);
     const stream = await group.fetch(group.origin, { lane: "stream" });
+    const held = new HeldAnswers();
+    const { handler } = server;
+    server.handler = held.handler;
+    const late = text(group.fetch(group.origin, { lane: "stream" }));
+    await held.until(1);
+    expect(group.stats().upstreams[server.origin]).toMatchObject({ pending: 0, streams: 2 });
+    time.advance(10_000);
+    held.release();
+    expect(await late).toBe("ok");
+    server.handler = handler;
     const post = await group.fetch(group.origin, { method: "POST", body: "x" });
     time.advance(60_000);
     const upstream = group.stats().upstreams[server.origin];
