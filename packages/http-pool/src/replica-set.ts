@@ -76,10 +76,11 @@ export class ReplicaSet {
     const now = this.#options.now();
     const members = this.all.filter(({ draining }) => !draining);
     const fit = members.filter((replica) => replica.fit);
-    for (const replica of this.all)
-      replica.unfitSince = replica.fit ? undefined : (replica.unfitSince ?? now);
     // One on trial is fit, but nobody can rely on it yet.
-    const usable = fit.filter(({ circuit }) => circuit.state === "closed").length;
+    const reliable = new Set(fit.filter(({ circuit }) => circuit.state === "closed"));
+    for (const replica of this.all)
+      replica.unfitSince = reliable.has(replica) ? undefined : (replica.unfitSince ?? now);
+    const usable = reliable.size;
     const panic = usable < members.length * this.#options.panicThreshold;
     const before = this.#panic;
     this.#usable = usable;

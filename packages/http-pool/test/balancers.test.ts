@@ -4,6 +4,7 @@ import type { Balancer, Candidate } from "../src/balancer.ts";
 import { EdfSchedule, rampedWeight } from "../src/edf-schedule.ts";
 import { LeastRequest } from "../src/least-request.ts";
 import { peakEwmaLoad, pendingLoad, TwoChoices } from "../src/two-choices.ts";
+import { seeded } from "./helpers/seeded.ts";
 
 class Double implements Candidate {
   pending = 0;
@@ -25,17 +26,6 @@ class Double implements Candidate {
 }
 
 const ANY = { nowMs: 0, allows: () => true };
-
-/** The same numbers again and again (mulberry32). */
-function seeded(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 function picks(balancer: Balancer<Double>, count: number): Double[] {
   return Array.from({ length: count }, () => balancer.pick(ANY) as Double);

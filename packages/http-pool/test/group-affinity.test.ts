@@ -134,13 +134,25 @@ describe("sessions", () => {
   });
 
   test("of an upstream that is gone for long are told that they are not known", async () => {
-    const { all, group, time } = await start(2, { sessionGraceMs: 10_000, probe: false });
+    const { all, group, time } = await start(2, { sessionGraceMs: 3000, probe: false });
     const { id, at } = await begin(group);
     const holder = all.find(({ server }) => server.origin === at) as Sessions;
     await holder.server.stop();
     for (let count = 0; count < 12; count += 1) await text(group.fetch(group.origin));
     expect(group.stats().upstreams[at]?.state).toBe("ejected");
-    time.advance(4999);
+    time.advance(3000);
+    const post = inSession(id, { method: "POST" });
+    const failed = driven(time, rejection(group.fetch(group.origin, post)));
+    expect(await failed).toMatchObject({ code: "HTTP_POOL_UPSTREAM_UNAVAILABLE" });
+    time.advance(1);
+    expect((await group.fetch(group.origin, inSession(id))).status).toBe(404);
+    expect(group.stats().sessions).toBe(0);
+    await end(group, all);
+  });
+
+  test("of an upstream that is removed are told that they are not known", async () => {
+    const { all, group } = await start(2);
+    const { id, at } = await begin(group);
     await group.remove(at);
     expect((await group.fetch(group.origin, inSession(id))).status).toBe(404);
     expect(group.stats().sessions).toBe(0);
