@@ -121,10 +121,15 @@ test("a replica that was asked once is back in the rotation of every balancer", 
     const [bad] = replicas as [Replica];
     for (let count = 0; count < 5; count += 1) core.health.failed(bad, "reset");
     expect(bad.state).toBe("ejected");
+    const { unfitSince } = bad;
+    expect(unfitSince).toBe(time.now());
     time.advance(BASE_EJECTION_MS);
     expect(bad.state).toBe("half-open");
+    // A trial that may fail does not begin the grace of its sessions anew.
+    expect(bad.unfitSince).toBe(unfitSince);
     core.health.answered(bad);
     expect(bad.state).toBe("usable");
+    expect(bad.unfitSince).toBeUndefined();
     core[Symbol.dispose]();
   }
 });
