@@ -130,11 +130,11 @@ export class StrictEngine implements Engine {
     const moved = await this.#move([...new Set(own)], `the key "${first}"${more}`);
     if (this.#host.bypassed) return;
     await Promise.all(
-      entries.map((entry, index) => {
+      entries.map(async (entry, index) => {
         const fence = own[index] ?? "";
         const known = fences[index];
-        if (known === undefined) return undefined;
-        return this.#save(
+        if (known === undefined) return;
+        await this.#save(
           entry,
           new Map([...known, [fence, moved.values.get(fence) ?? ""]]),
           moved.seq,

@@ -221,15 +221,15 @@ describe("calls that misbehave", () => {
   ])("a value that %s while it is being measured is not kept after that", async (_what, act) => {
     const cache = new EventCache();
     let acted: Promise<unknown> | undefined;
-    const odd = {
+    const acting = {
       get size(): number {
         acted ??= act(cache);
         return 1;
       },
     };
-    await cache.getOrSet("k", () => odd, { tags: ["t"] });
+    await cache.getOrSet("k", () => acting, { tags: ["t"] });
     await acted;
-    expect(await cache.getOrSet("k", () => "new", { tags: ["t"] })).not.toBe(odd);
+    expect(await cache.getOrSet("k", () => "new", { tags: ["t"] })).not.toBe(acting);
     await cache.clear();
     expect(cache.stats()).toMatchObject({ entries: 0, memoryBytes: 0 });
   });

@@ -27,6 +27,7 @@ const WRONG: readonly [string, unknown][] = [
   ["maxStreams", -1],
   ["healthCheckPath", "health"],
   ["healthCheckPath", 5],
+  ["healthCheckMethod", "HEAD"],
   ["healthCheckTimeoutMs", 0],
   ["allowAddress", true],
   ["lookup", "dns"],

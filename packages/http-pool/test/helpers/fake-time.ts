@@ -39,3 +39,16 @@ export class FakeTime {
     return due.toSorted((a, b) => a.dueMs - b.dueMs)[0];
   }
 }
+
+/** Lets what is under way on real sockets go on. */
+export function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Moves the clock a little with each turn, until the promise is settled. */
+export async function driven<T>(time: FakeTime, promise: Promise<T>): Promise<T> {
+  const state = { settled: false };
+  const done = promise.finally(() => (state.settled = true));
+  for (await turn(); !state.settled; await turn()) time.advance(1);
+  return done;
+}
