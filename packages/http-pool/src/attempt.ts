@@ -158,7 +158,8 @@ export class Attempt implements Dispatcher.DispatchHandler {
   /** An upstream that fails fast must not look fast. */
   #penalise(): void {
     const now = this.#context.options.now();
-    this.replica.cost.observe(this.#context.penaltyMs(now - this.startedAt), now);
+    const { cost } = this.replica;
+    cost.observe(this.#context.penaltyMs(now - this.startedAt, cost.value(now)), now);
   }
 
   /** It was given up before an answer came, which says that the answer takes at least as long. */

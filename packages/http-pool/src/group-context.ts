@@ -22,8 +22,8 @@ export interface GroupContext {
   readonly hedges:
     | { readonly queue: HedgeQueue<GroupExchange>; readonly budget: RetryBudget }
     | undefined;
-  /** What a failure after `elapsedMs` costs. */
-  penaltyMs(elapsedMs: number): number;
+  /** What a failure after `elapsedMs` costs an upstream whose average is `costMs`. */
+  penaltyMs(elapsedMs: number, costMs: number): number;
   /** Why a request cannot be sent anywhere. */
   noRoute(exchange: GroupExchange): Error;
   /** Those that wait before they are sent again, so that the end of the group ends them. */

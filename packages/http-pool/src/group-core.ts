@@ -21,8 +21,9 @@ const WINDOW_MS = 10_000;
 const RETRY_AFTER_MS = 1000;
 /** Silence that counts as a hang while nothing is known of the latency. */
 const UNKNOWN_HANG_MS = 1000;
-/** A failure counts as so many times the median latency, within bounds. */
+/** A failure counts as so many times the median latency and the upstream's average, within bounds. */
 const PENALTY_FACTOR = 10;
+const PENALTY_GROWTH = 2;
 const MIN_PENALTY_MS = 100;
 const MAX_PENALTY_MS = 10_000;
 /** How often the 99th percentile a silence has to last to count as a hang. */
@@ -61,9 +62,11 @@ export class GroupCore implements GroupContext {
     };
   }
 
-  penaltyMs(elapsedMs: number): number {
+  penaltyMs(elapsedMs: number, costMs: number): number {
     const usualMs = (this.#quantile(0.5) ?? 0) * PENALTY_FACTOR;
-    return Math.max(elapsedMs, Math.min(MAX_PENALTY_MS, Math.max(MIN_PENALTY_MS, usualMs)));
+    // Growing, since the others may look slow for a while, as after this process stood still.
+    const growing = Math.max(MIN_PENALTY_MS, usualMs, costMs * PENALTY_GROWTH);
+    return Math.max(elapsedMs, Math.min(MAX_PENALTY_MS, growing));
   }
 
   noRoute({ route: { holder } }: GroupExchange): Error {
