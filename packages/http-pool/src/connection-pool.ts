@@ -5,8 +5,9 @@ import type { UpstreamErrorDetails } from "./errors.ts";
 import { Exchange } from "./exchange.ts";
 import type { Carrier } from "./exchange.ts";
 import { HealthChecker } from "./health-check.ts";
-import type { HealthCheckResult } from "./health-check.ts";
+import type { HealthCheckResult, Probe } from "./health-check.ts";
 import type { PoolFetchInit } from "./fetch-request.ts";
+import { KeepAlive } from "./keep-alive.ts";
 import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { integer, parseOrigin, resolvePoolOptions } from "./options.ts";
@@ -20,6 +21,7 @@ import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { mayReplay } from "./replay.ts";
 import { Report } from "./report.ts";
 import { safely } from "./safely.ts";
+import { callStack } from "./call-stack.ts";
 import { Slots } from "./slots.ts";
 import { Sweeper } from "./sweeper.ts";
 import { WaitQueue } from "./wait-queue.ts";
@@ -37,6 +39,7 @@ export class ConnectionPool extends PoolDispatcher {
   readonly #slots: Slots;
   readonly #queue: WaitQueue;
   readonly #sweeper: Sweeper;
+  readonly #keepAlive: KeepAlive;
   readonly #health: HealthChecker;
   readonly #carrier: Carrier;
   readonly #drained: (() => void)[] = [];
@@ -58,17 +61,21 @@ export class ConnectionPool extends PoolDispatcher {
     });
     this.#queue = new WaitQueue(this.#options, (exchange) => this.#expire(exchange));
     this.#slots = new Slots(this.#url, this.#options, maxIdle, this.#report, {
-      closed: () => {
+      closed: (connection) => {
         this.#grow(1);
+        this.#sweeper.replace(connection);
         this.#settle();
       },
       settled: () => this.#settle(),
     });
-    this.#sweeper = new Sweeper(this.#options, this.#slots, () => this.#warmOne());
-    this.#health = new HealthChecker(this.#options, this.#slots, this.#report, (probe) => {
-      const { connection, options: request, handler } = probe;
-      this.#assign(new Exchange(this.#carrier, request, handler, "probe"), connection);
-    });
+    this.#sweeper = new Sweeper(this.#options, this.#slots, this.#report, () => this.#warmOne());
+    const probe = ({ connection, options: request, handler }: Probe): Exchange => {
+      const exchange = new Exchange(this.#carrier, request, handler, "probe");
+      this.#assign(exchange, connection);
+      return exchange;
+    };
+    this.#keepAlive = new KeepAlive(this.#options, this.#slots, probe);
+    this.#health = new HealthChecker(this.#options, this.#slots, this.#report, probe);
     this.#carrier = {
       now,
       started: (exchange, connection) => this.#report.started(exchange, connection),
@@ -147,6 +154,8 @@ export class ConnectionPool extends PoolDispatcher {
   ): boolean {
     const prepared = prepareDispatch(options, this.#url);
     const exchange = new Exchange(this.#carrier, prepared, handler, prepared.lane ?? "request");
+    const { leakStackRatio, random } = this.#options;
+    if (leakStackRatio > 0 && random() < leakStackRatio) exchange.stack = callStack(this);
     exchange.begin();
     if (!exchange.done) this.#admit(exchange);
     this.#needDrain ||= this.#queue.size > 0;
@@ -263,7 +272,10 @@ export class ConnectionPool extends PoolDispatcher {
       const exchange = this.#queue.shift();
       if (exchange !== undefined) this.#assign(exchange, connection);
       else if (this.#ending) this.#slots.retire(connection, "shutdown");
-      else this.#slots.keep(connection);
+      else {
+        this.#slots.keep(connection);
+        this.#keepAlive.arm();
+      }
     }
     this.#settle();
   }
@@ -275,9 +287,10 @@ export class ConnectionPool extends PoolDispatcher {
   }
 
   /** Only once undici has returned it is known whether it keeps the connection. */
-  #release({ connection, started }: Exchange, error: Error | undefined): void {
+  #release({ connection, started, keepsAlive }: Exchange, error: Error | undefined): void {
     if (connection === undefined) return;
-    if (error !== undefined && started) this.#slots.retire(connection, "error");
+    if (error !== undefined && started)
+      this.#slots.retire(connection, keepsAlive ? "stale" : "error");
     queueMicrotask(() => {
       connection.exchange = undefined;
       this.#serve(connection);
@@ -335,6 +348,7 @@ export class ConnectionPool extends PoolDispatcher {
   #over(): void {
     this.#sweeper[Symbol.dispose]();
     this.#queue[Symbol.dispose]();
+    this.#keepAlive[Symbol.dispose]();
     for (const resolve of this.#emptied.splice(0)) resolve();
   }
 

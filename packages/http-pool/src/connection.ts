@@ -14,7 +14,7 @@ export type CloseReason =
   | "resize"
   /** The upstream ended it, or asked for it with `Connection: close`. */
   | "peer"
-  /** Idle for longer than one that was found dead. */
+  /** Idle for longer than one that was found dead, or a request to keep it alive failed. */
   | "stale"
   /** Its request failed or was aborted. */
   | "error"
@@ -39,16 +39,24 @@ const KEEP_ALIVE_MARGIN_MS = 1000;
  */
 export class Connection {
   readonly lane: Lane;
+  readonly upstream: string;
   readonly openedAt: number;
   readonly expiresAt: number;
   /** Its place among the idle ones. */
   readonly idleNode: LinkedNode<Connection> = new LinkedNode<Connection>(this);
   idleSince: number;
+  /** When a request other than one that keeps it alive used it last. */
+  unusedSince: number;
+  /** What it carries, or carried last, is a request that keeps it alive. */
+  keptAlive = false;
+  /** The server's last `Keep-Alive` header. */
+  keepAliveHint: string | string[] | undefined;
   /** Requests that were written to it. */
   requests = 0;
   exchange: Exchange | undefined;
   #reason: CloseReason | undefined;
   #adopted = false;
+  readonly #options: ResolvedPoolOptions;
   readonly #socket: Socket;
   readonly #client: Client;
 
@@ -60,10 +68,13 @@ export class Connection {
     onClosed: (connection: Connection) => void,
   ) {
     this.lane = lane;
+    this.upstream = origin.origin;
     this.openedAt = options.now();
     this.idleSince = this.openedAt;
+    this.unusedSince = this.openedAt;
     this.expiresAt =
       this.openedAt + options.maxLifetimeMs * (1 - options.lifetimeJitter * options.random());
+    this.#options = options;
     this.#socket = socket;
     this.#client = this.#createClient(origin, options);
     // After undici, which knows why it closed the socket.
@@ -76,12 +87,20 @@ export class Connection {
     return this.#reason ?? "peer";
   }
 
+  /** Idle life until undici ends it: what the server said, or what is assumed. */
+  get idleLimitMs(): number {
+    const seconds = /timeout=(\d+)/.exec(String(this.keepAliveHint))?.[1];
+    if (seconds === undefined) return this.#options.keepAliveTimeoutMs;
+    return Math.min(Number(seconds) * 1000 - KEEP_ALIVE_MARGIN_MS, this.#options.maxIdleTimeMs);
+  }
+
   get usable(): boolean {
     return !this.#socket.destroyed && this.#reason === undefined;
   }
 
   send(exchange: Exchange): void {
     this.exchange = exchange;
+    this.keptAlive = exchange.lane === "probe";
     this.#client.dispatch(exchange.options, exchange);
   }
 

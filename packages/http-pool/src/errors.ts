@@ -121,6 +121,21 @@ export class BodyTimeoutError extends HttpPoolError {
   }
 }
 
+/** A request body that is a stream gave nothing for `bodyTimeoutMs`. Part of the request was sent. */
+export class RequestBodyTimeoutError extends HttpPoolError {
+  readonly upstream: string;
+  readonly bodyTimeoutMs: number;
+
+  constructor(upstream: string, bodyTimeoutMs: number) {
+    super(
+      "HTTP_POOL_REQUEST_BODY_TIMEOUT",
+      `${upstream}: nothing of the request's own body went out for ${bodyTimeoutMs} ms; give it an end or raise bodyTimeoutMs`,
+    );
+    this.upstream = upstream;
+    this.bodyTimeoutMs = bodyTimeoutMs;
+  }
+}
+
 /** A response was paused, because nobody read its body, for longer than `bodyTimeoutMs`. */
 export class BodyNotReadError extends HttpPoolError {
   readonly upstream: string;
@@ -133,6 +148,16 @@ export class BodyNotReadError extends HttpPoolError {
     );
     this.upstream = upstream;
     this.bodyTimeoutMs = bodyTimeoutMs;
+  }
+}
+
+/** What came is not HTTP. The connection is closed, and the request may have been executed. */
+export class InvalidResponseError extends HttpPoolError {
+  readonly upstream: string;
+
+  constructor(upstream: string, reason: string) {
+    super("HTTP_POOL_INVALID_RESPONSE", `${upstream}: ${reason}; ask whoever runs the upstream`);
+    this.upstream = upstream;
   }
 }
 
@@ -150,6 +175,13 @@ export class RedirectError extends HttpPoolError {
 export function openError(details: UpstreamErrorDetails, cause: unknown): HttpPoolError {
   if (cause instanceof HttpPoolError) return cause;
   return new UpstreamUnavailableError(details, cause);
+}
+
+/** Undici's error for what is not HTTP has no code, and holds the bytes that came: they may be secret. */
+export function responseError(upstream: string, error: Error): Error {
+  return error.name === "HTTPParserError"
+    ? new InvalidResponseError(upstream, error.message)
+    : error;
 }
 
 function describe(value: unknown): string {

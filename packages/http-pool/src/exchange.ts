@@ -1,9 +1,12 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { Duplex } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import type { Connection, Lane } from "./connection.ts";
+import { responseError } from "./errors.ts";
 import type { LinkedNode } from "./linked-list.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import { closableBody, isPlainBody } from "./request-body.ts";
+import type { RequestBody } from "./request-body.ts";
 import { safely } from "./safely.ts";
 
 type Controller = Dispatcher.DispatchController;
@@ -47,12 +50,19 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   done = false;
   /** When something of the body came last. */
   quietSince: number | undefined;
+  /** When something of a request body that is a stream went out last, until all of it has. */
+  sentSince: number | undefined;
+  /** It was reported that nobody reads its body. */
+  leaked = false;
+  /** Where it was made, if that is recorded. */
+  stack: string | undefined;
   /** The response is an event stream, which may be silent for as long as it likes. */
   endless = false;
   /** Ends the attempt to open a connection of its own. */
   cancelOpening: (() => void) | undefined;
   readonly #carrier: Carrier;
   readonly #handler: Dispatcher.DispatchHandler;
+  readonly #body: RequestBody | undefined;
   #inner: Controller | undefined;
   #aborted = false;
   #paused = false;
@@ -66,16 +76,21 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   ) {
     this.#carrier = carrier;
     this.#handler = handler;
-    this.options = options;
+    this.#body = isPlainBody(options.body) ? undefined : closableBody(options.body);
+    this.options =
+      this.#body === undefined ? options : { ...options, body: this.#body as unknown as Readable };
     this.lane = lane;
     this.createdAt = carrier.now();
   }
 
   get replayable(): boolean {
     const { body, idempotent, method } = this.options;
-    const plainBody =
-      body === undefined || body === null || typeof body === "string" || body instanceof Uint8Array;
-    return plainBody && (idempotent ?? IDEMPOTENT.has(method));
+    return isPlainBody(body) && (idempotent ?? IDEMPOTENT.has(method));
+  }
+
+  /** A request of the pool itself, on a connection that it keeps for others. */
+  get keepsAlive(): boolean {
+    return this.lane === "probe" && this.connection?.lane === "request";
   }
 
   /** Lets the caller abort from now on, also while the request waits. */
@@ -92,6 +107,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     if (this.done) return;
     this.done = true;
     this.#reason ??= error;
+    this.#body?.close();
     this.#carrier.finished(this, error);
     safely("onResponseError", () => this.#handler.onResponseError?.(this, error));
   }
@@ -142,6 +158,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     this.#inner = controller;
     if (this.#paused) controller.pause();
     this.started = true;
+    if (!isPlainBody(this.options.body)) this.sentSince = this.#carrier.now();
     if (this.connection !== undefined) this.#carrier.started(this, this.connection);
   }
 
@@ -170,6 +187,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     statusMessage?: string,
   ): void {
     this.statusCode = statusCode;
+    if (this.connection !== undefined) this.connection.keepAliveHint = headers["keep-alive"];
     this.quietSince = this.#carrier.now();
     this.endless = headers["content-type"]?.startsWith("text/event-stream") === true;
     this.#handler.onResponseStart?.(this, statusCode, headers, statusMessage);
@@ -183,6 +201,8 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   onResponseEnd(_controller: Controller, trailers: IncomingHttpHeaders): void {
     if (this.done) return;
     this.done = true;
+    // A server may answer before it has read the request to its end.
+    this.#body?.close();
     this.#carrier.finished(this, undefined);
     this.#carrier.release(this, undefined);
     try {
@@ -192,17 +212,21 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     }
   }
 
-  onResponseError(_controller: Controller | null, error: Error): void {
+  onResponseError(_controller: Controller | null, cause: Error): void {
+    const error =
+      this.connection === undefined ? cause : responseError(this.connection.upstream, cause);
     if (!this.done && !this.#aborted && this.#carrier.again(this, error)) return;
     this.#carrier.release(this, error);
     this.fail(error);
   }
 
   onBodySent(chunk: Buffer): void {
+    if (this.sentSince !== undefined) this.sentSince = this.#carrier.now();
     this.#handler.onBodySent?.(chunk);
   }
 
   onRequestSent(): void {
+    this.sentSince = undefined;
     this.#handler.onRequestSent?.();
   }
 
@@ -210,6 +234,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   reset(): void {
     this.connection = undefined;
     this.started = false;
+    this.sentSince = undefined;
     this.#inner = undefined;
   }
 }

@@ -39,7 +39,7 @@ export function readFetch(input: string | URL | Request, init: PoolFetchInit = {
   const method = normalizeMethod(init.method ?? request?.method ?? "GET");
   const given = init.body ?? (request?.body as RequestInit["body"]);
   if (given !== undefined && given !== null && (method === "GET" || method === "HEAD"))
-    throw new InvalidArgumentError("body", `no body with ${method}`, given);
+    throw new InvalidArgumentError("body", `no body with ${method}`, `a ${typeof given}`);
   const { body, contentType } = encodeBody(given);
   const headers: Record<string, string> = { ...DEFAULT_HEADERS };
   if (contentType !== undefined) headers["content-type"] = contentType;

@@ -14,7 +14,8 @@ export interface HealthCheckResult {
 
 type Outcome = Omit<HealthCheckResult, "durationMs">;
 type Settle = (outcome: Outcome) => void;
-interface Probe {
+/** A request of the pool itself on a connection that it has chosen. */
+export interface Probe {
   readonly connection: Connection;
   readonly options: Dispatcher.DispatchOptions;
   readonly handler: Dispatcher.DispatchHandler;
@@ -25,14 +26,14 @@ export class HealthChecker {
   readonly #options: ResolvedPoolOptions;
   readonly #slots: Slots;
   readonly #report: Report;
-  readonly #request: (probe: Probe) => void;
+  readonly #request: (probe: Probe) => unknown;
   #checking: Promise<HealthCheckResult> | undefined;
 
   constructor(
     options: ResolvedPoolOptions,
     slots: Slots,
     report: Report,
-    request: (probe: Probe) => void,
+    request: (probe: Probe) => unknown,
   ) {
     this.#options = options;
     this.#slots = slots;

@@ -27,6 +27,16 @@ export class IdleList {
     return this.#list.remove(connection.idleNode);
   }
 
+  /** The `count` used last, from the last. */
+  last(count: number): readonly Connection[] {
+    const found: Connection[] = [];
+    for (const connection of this.#list.reversed()) {
+      if (found.length >= count) break;
+      found.push(connection);
+    }
+    return found;
+  }
+
   /** From the longest idle; closing while iterating is fine. */
   [Symbol.iterator](): Iterator<Connection> {
     return this.#list[Symbol.iterator]();

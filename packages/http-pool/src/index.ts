@@ -6,10 +6,12 @@ export {
   BodyTimeoutError,
   HttpPoolError,
   InvalidArgumentError,
+  InvalidResponseError,
   PoolClosedError,
   PoolExhaustedError,
   QueueTimeoutError,
   RedirectError,
+  RequestBodyTimeoutError,
   UpstreamUnavailableError,
 } from "./errors.ts";
 export { PoolAgent } from "./pool-agent.ts";
@@ -30,6 +32,7 @@ export type {
   CloseEvent,
   ConnectErrorEvent,
   HealthCheckEvent,
+  LeakEvent,
   OpenEvent,
   PoolEvents,
   ReplayEvent,

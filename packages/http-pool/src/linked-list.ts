@@ -60,6 +60,10 @@ export class LinkedList<T> {
     return true;
   }
 
+  *reversed(): Generator<T, void> {
+    for (let node = this.#last; node !== undefined; node = node.previous) yield node.value;
+  }
+
   *[Symbol.iterator](): Generator<T, void> {
     let node = this.#first;
     while (node !== undefined) {

@@ -23,10 +23,19 @@ export interface ConnectionPoolOptions {
   readonly connectTimeoutMs?: number;
   /** 0 switches it off. */
   readonly headersTimeoutMs?: number;
-  /** Silence between two chunks of a body, and how long an unread body may hold its connection; 0 switches it off. */
+  /** Silence between two chunks of a body, of the request or the response, and how long an unread body may hold its connection; 0 switches it off. */
   readonly bodyTimeoutMs?: number;
   /** Idle life of a connection whose server gives no `Keep-Alive` hint. */
   readonly keepAliveTimeoutMs?: number;
+  /**
+   * Path of a GET that keeps idle connections alive: it is sent shortly before the server would close them, on the
+   * `minIdle` used last, and on one more until nothing else has used it for `maxIdleTimeMs`. Off without it.
+   */
+  readonly keepAlivePath?: string;
+  /** An unread body that holds its connection for so long is reported as a leak; 0 switches it off. */
+  readonly leakAfterMs?: number;
+  /** Part of the requests, 0 to 1, whose call stack is kept for the report of a leak. */
+  readonly leakStackRatio?: number;
   /** Connections beyond `maxConnections` for requests with `lane: "stream"`. */
   readonly maxStreams?: number;
   /** Path that `healthCheck` requests; without it a connection is opened and closed. */
@@ -44,7 +53,7 @@ export interface ConnectionPoolOptions {
   readonly schedule?: Schedule;
 }
 
-type OptionalKeys = "healthCheckPath" | "allowAddress" | "lookup" | "tls";
+type OptionalKeys = "healthCheckPath" | "keepAlivePath" | "allowAddress" | "lookup" | "tls";
 
 export type ResolvedPoolOptions = Required<Omit<ConnectionPoolOptions, OptionalKeys>> & {
   readonly [K in OptionalKeys]: ConnectionPoolOptions[K] | undefined;
@@ -69,6 +78,9 @@ export function resolvePoolOptions(options: ConnectionPoolOptions): ResolvedPool
     headersTimeoutMs: timeout("headersTimeoutMs", options.headersTimeoutMs ?? 60_000),
     bodyTimeoutMs: timeout("bodyTimeoutMs", options.bodyTimeoutMs ?? 60_000),
     keepAliveTimeoutMs: duration("keepAliveTimeoutMs", options.keepAliveTimeoutMs ?? 4000),
+    keepAlivePath: optionalPath("keepAlivePath", options.keepAlivePath),
+    leakAfterMs: timeout("leakAfterMs", options.leakAfterMs ?? 30_000),
+    leakStackRatio: ratio("leakStackRatio", options.leakStackRatio ?? 0),
     maxStreams: integer("maxStreams", options.maxStreams ?? 100, 0),
     healthCheckPath: optionalPath("healthCheckPath", options.healthCheckPath),
     healthCheckTimeoutMs: duration("healthCheckTimeoutMs", options.healthCheckTimeoutMs ?? 2000),
@@ -136,8 +148,9 @@ function fn<T>(name: string, value: T): T {
 }
 
 function optionalPath(name: string, value: string | undefined): string | undefined {
+  // A path may hold secrets, so that it is described by its kind only.
   if (value !== undefined && (typeof value !== "string" || !value.startsWith("/")))
-    throw new InvalidArgumentError(name, "a path that starts with /", value);
+    throw new InvalidArgumentError(name, "a path that starts with /", `a ${typeof value}`);
   return value;
 }
 

@@ -184,4 +184,5 @@ const RELAYED: ReadonlySet<string | symbol> = new Set<keyof PoolEvents>([
   "wait",
   "replay",
   "healthCheck",
+  "leak",
 ]);

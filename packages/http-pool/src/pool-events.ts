@@ -50,6 +50,18 @@ export interface HealthCheckEvent {
   readonly durationMs: number;
 }
 
+/** A response whose body nobody reads, so that it holds its connection. */
+export interface LeakEvent {
+  readonly upstream: string;
+  readonly method: string;
+  /** Of the request, without its query. */
+  readonly path: string;
+  /** For how long nothing was read. */
+  readonly unreadMs: number;
+  /** Where the request was made, for the part of the requests that `leakStackRatio` names. */
+  readonly stack?: string;
+}
+
 export interface PoolEvents {
   /** A connection was opened. */
   open: OpenEvent;
@@ -64,4 +76,6 @@ export interface PoolEvents {
   /** A request is sent again, because its connection turned out to be dead. */
   replay: ReplayEvent;
   healthCheck: HealthCheckEvent;
+  /** A body was not read for `leakAfterMs`. */
+  leak: LeakEvent;
 }

@@ -39,6 +39,10 @@ export interface PoolStats {
   readonly rejected: number;
   readonly connectErrors: number;
   readonly healthChecks: Readonly<Record<"ok" | "failed", number>>;
+  /** Requests for `keepAlivePath`; they are not in `requests`, nor do they make a connection a used one. */
+  readonly keepAlives: Readonly<Record<"ok" | "failed", number>>;
+  /** Bodies that nobody read for `leakAfterMs`. */
+  readonly leaks: number;
   readonly connectTime: TimeStats;
   readonly waitTime: TimeStats;
 }
@@ -65,7 +69,9 @@ export class PoolCounters {
   queueTimeouts = 0;
   rejected = 0;
   connectErrors = 0;
+  leaks = 0;
   readonly healthChecks: Record<"ok" | "failed", number> = { ok: 0, failed: 0 };
+  readonly keepAlives: Record<"ok" | "failed", number> = { ok: 0, failed: 0 };
   readonly closed: Record<CloseReason, number> = zeroReasons();
   readonly connectTime: TimeCounter = new TimeCounter();
   readonly waitTime: TimeCounter = new TimeCounter();
@@ -94,13 +100,14 @@ export type PoolLevels = Pick<
 >;
 
 export function statsOf(levels: PoolLevels, counters: PoolCounters): PoolStats {
-  const { connectTime, waitTime, closed, healthChecks, ...counts } = counters;
+  const { connectTime, waitTime, closed, healthChecks, keepAlives, ...counts } = counters;
   return {
     ...levels,
     ...counts,
     reuseRatio: counts.requests === 0 ? 0 : counts.reused / counts.requests,
     closed: { ...closed },
     healthChecks: { ...healthChecks },
+    keepAlives: { ...keepAlives },
     connectTime: connectTime.stats(),
     waitTime: waitTime.stats(),
   };
@@ -135,6 +142,11 @@ export function sumStats(all: readonly PoolStats[]): PoolStats {
       ok: sum((stats) => stats.healthChecks.ok),
       failed: sum((stats) => stats.healthChecks.failed),
     },
+    keepAlives: {
+      ok: sum((stats) => stats.keepAlives.ok),
+      failed: sum((stats) => stats.keepAlives.failed),
+    },
+    leaks: sum((stats) => stats.leaks),
     connectTime: sumTimes(all.map((stats) => stats.connectTime)),
     waitTime: sumTimes(all.map((stats) => stats.waitTime)),
   };

@@ -10,6 +10,8 @@ const SOCKET_ERRORS = new Set(["UND_ERR_SOCKET", "ECONNRESET", "ECONNABORTED", "
  * before, nothing of a response came, and a second execution does no harm.
  */
 export function mayReplay(exchange: Exchange, error: Error): boolean {
+  // A request of the pool itself was meant for this very connection.
+  if (exchange.lane === "probe") return false;
   if (error instanceof NotWrittenError) return exchange.attempts < MAX_ATTEMPTS;
   const { responded, replayed, reused, started } = exchange;
   if (!started || !reused || responded || replayed || !exchange.replayable) return false;

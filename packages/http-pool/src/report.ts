@@ -51,6 +51,7 @@ export class Report {
   }
 
   started(exchange: Exchange, connection: Connection): void {
+    if (exchange.keepsAlive) return;
     exchange.reused = connection.requests > 0;
     connection.requests += 1;
     this.#counters.requests += 1;
@@ -71,7 +72,20 @@ export class Report {
     this.#counters.queueTimeouts += 1;
   }
 
+  leak(exchange: Exchange, unreadMs: number): void {
+    this.#counters.leaks += 1;
+    if (!this.#target.listens("leak")) return;
+    const { options, stack } = exchange;
+    const path = options.path.split(/[?#]/, 1)[0] ?? "";
+    const leak = { upstream: this.#upstream, method: options.method, path, unreadMs };
+    this.#target.send("leak", { ...leak, ...(stack !== undefined && { stack }) });
+  }
+
   finished(exchange: Exchange, error: Error | undefined): void {
+    if (exchange.keepsAlive) {
+      this.#counters.keepAlives[error === undefined ? "ok" : "failed"] += 1;
+      return;
+    }
     const outcome = outcomeOf(exchange, error);
     if (outcome === "error") this.#counters.failed += 1;
     if (outcome === "aborted") this.#counters.aborted += 1;

@@ -10,7 +10,7 @@ type Done = (error: Error | undefined, connection: Connection | undefined) => vo
 /** What the slots tell the pool. */
 export interface SlotsOwner {
   /** A connection ended, and its slot is free. */
-  closed(): void;
+  closed(connection: Connection): void;
   /** An attempt to open one ended without a connection. */
   settled(): void;
 }
@@ -101,6 +101,7 @@ export class Slots {
 
   keep(connection: Connection): void {
     connection.idleSince = this.#options.now();
+    if (!connection.keptAlive) connection.unusedSince = connection.idleSince;
     this.#idle.push(connection);
     this.trim();
   }
@@ -133,16 +134,34 @@ export class Slots {
     for (const connection of this.#idle) this.retire(connection, reason);
   }
 
-  /** Ends what is too old, and returns how many idle ones are missing. */
-  sweep(minIdle: number): number {
+  /** Ends what is too old. */
+  sweep(minIdle: number): void {
     const now = this.#options.now();
     const unusedBefore = now - this.#options.maxIdleTimeMs;
     for (const connection of this.#idle) {
       if (now >= connection.expiresAt) this.retire(connection, "lifetime");
-      else if (connection.idleSince <= unusedBefore && this.#idle.size > minIdle)
+      else if (connection.unusedSince <= unusedBefore && this.#idle.size > minIdle)
         this.retire(connection, "idle");
     }
-    return Math.min(this.free, Math.max(0, minIdle - this.#idle.size - this.#connecting));
+  }
+
+  /** How many idle ones are missing. */
+  missing(minIdle: number): number {
+    if (minIdle === 0) return 0;
+    let ready = this.#idle.size + this.#connecting;
+    // One that is being kept alive is as good as idle.
+    for (const { exchange } of this.#open) if (exchange?.keepsAlive === true) ready += 1;
+    return Math.min(this.free, Math.max(0, minIdle - ready));
+  }
+
+  /** The `count` idle ones used last, from the last. */
+  usedLast(count: number): readonly Connection[] {
+    return this.#idle.last(count);
+  }
+
+  /** Takes one that is idle out of turn. */
+  lift(connection: Connection): void {
+    this.#idle.remove(connection);
   }
 
   *all(): Generator<Connection, void> {
@@ -204,6 +223,6 @@ export class Slots {
     this.#ending.delete(connection);
     this.#singles.delete(connection);
     this.#report.closed(connection);
-    this.#owner.closed();
+    this.#owner.closed(connection);
   };
 }

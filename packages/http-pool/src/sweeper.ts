@@ -1,22 +1,33 @@
-import { BodyNotReadError, BodyTimeoutError } from "./errors.ts";
+import { BodyNotReadError, BodyTimeoutError, RequestBodyTimeoutError } from "./errors.ts";
+import type { Connection } from "./connection.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
+import type { Report } from "./report.ts";
 import type { Slots } from "./slots.ts";
 
 const MIN_INTERVAL_MS = 10;
 const MAX_INTERVAL_MS = 5000;
+/** A server that ends connections as soon as they are open is not given new ones in a loop. */
+const REPLACED_AFTER_MS = 1000;
 
 /** From time to time: ends what is idle or old, opens what `minIdle` lacks, ends bodies that stand still. */
 export class Sweeper {
   readonly #options: ResolvedPoolOptions;
   readonly #slots: Slots;
+  readonly #report: Report;
   readonly #openOne: () => Promise<void>;
   #cancel: (() => void) | undefined;
   #finishing = false;
 
-  constructor(options: ResolvedPoolOptions, slots: Slots, openOne: () => Promise<void>) {
+  constructor(
+    options: ResolvedPoolOptions,
+    slots: Slots,
+    report: Report,
+    openOne: () => Promise<void>,
+  ) {
     this.#options = options;
     this.#slots = slots;
+    this.#report = report;
     this.#openOne = openOne;
   }
 
@@ -45,20 +56,47 @@ export class Sweeper {
     return this.#finishing ? 0 : this.#options.minIdle;
   }
 
+  /** A connection that lived for long enough is replaced at once; one that ended early waits for the sweep. */
+  replace({ openedAt, lane }: Connection): void {
+    if (this.#minIdle === 0 || lane !== "request") return;
+    if (this.#options.now() - openedAt >= REPLACED_AFTER_MS)
+      this.#fill(this.#slots.missing(this.#minIdle));
+  }
+
   #sweep(): void {
-    this.#endSilent();
-    for (let missing = this.#slots.sweep(this.#minIdle); missing > 0; missing -= 1) {
+    const now = this.#options.now();
+    for (const { exchange } of this.#slots.all()) {
+      if (exchange === undefined || exchange.done) continue;
+      this.#findLeak(exchange, now);
+      this.#endSilent(exchange, now);
+    }
+    this.#slots.sweep(this.#minIdle);
+    this.#fill(this.#slots.missing(this.#minIdle));
+  }
+
+  #fill(missing: number): void {
+    for (let left = missing; left > 0; left -= 1) {
       // A failure is counted and reported; the next sweep tries again.
       this.#openOne().catch(() => undefined);
     }
   }
 
-  #endSilent(): void {
-    const now = this.#options.now();
-    for (const { exchange } of this.#slots.all()) {
-      if (exchange?.quietSince === undefined || exchange.done) continue;
-      const limitMs = this.#limitOf(exchange);
-      if (limitMs === 0 || now - exchange.quietSince < limitMs) continue;
+  #findLeak(exchange: Exchange, now: number): void {
+    const { leakAfterMs } = this.#options;
+    const { quietSince, paused, leaked } = exchange;
+    if (!paused || leaked || leakAfterMs === 0 || quietSince === undefined) return;
+    if (now - quietSince < leakAfterMs) return;
+    exchange.leaked = true;
+    this.#report.leak(exchange, now - quietSince);
+  }
+
+  #endSilent(exchange: Exchange, now: number): void {
+    const since = exchange.quietSince ?? exchange.sentSince;
+    const limitMs = this.#limitOf(exchange);
+    if (since === undefined || limitMs === 0 || now - since < limitMs) return;
+    if (exchange.quietSince === undefined)
+      exchange.abort(new RequestBodyTimeoutError(this.#slots.upstream, limitMs));
+    else {
       const Reason = exchange.paused ? BodyNotReadError : BodyTimeoutError;
       exchange.abort(new Reason(this.#slots.upstream, limitMs));
     }
@@ -69,7 +107,13 @@ export class Sweeper {
   }
 }
 
-function intervalOf({ maxIdleTimeMs, maxLifetimeMs, bodyTimeoutMs }: ResolvedPoolOptions): number {
-  const shortest = Math.min(maxIdleTimeMs, maxLifetimeMs, bodyTimeoutMs || Infinity);
+function intervalOf(options: ResolvedPoolOptions): number {
+  const { maxIdleTimeMs, maxLifetimeMs, bodyTimeoutMs, leakAfterMs } = options;
+  const shortest = Math.min(
+    maxIdleTimeMs,
+    maxLifetimeMs,
+    bodyTimeoutMs || Infinity,
+    leakAfterMs || Infinity,
+  );
   return Math.max(MIN_INTERVAL_MS, Math.min(MAX_INTERVAL_MS, shortest / 4));
 }

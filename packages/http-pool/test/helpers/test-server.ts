@@ -61,7 +61,9 @@ export class TestServer {
   /** Resolves once no socket is open. */
   async idle(): Promise<void> {
     const open = [...this.open].filter((socket) => !socket.destroyed);
-    await Promise.all(open.map((socket) => once(socket, "close")));
+    await Promise.all(
+      open.map((socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()))),
+    );
   }
 
   [Symbol.asyncDispose](): Promise<void> {
