@@ -48,7 +48,7 @@ function count(socket: Socket): void {
 function serve(socket: Socket): void {
   let received = "";
   socket.on("data", (chunk) => {
-    received += chunk.latin1Slice(0, chunk.length);
+    received += chunk.toString("latin1");
     let responses = "";
     for (let end = endOfRequest(received); end > 0; end = endOfRequest(received)) {
       received = received.slice(end);

@@ -34,7 +34,7 @@ export class BenchServer {
   private constructor(child: Child, port: number, protocol: string) {
     this.#child = child;
     this.port = port;
-    this.origin = `${protocol}://${protocol === "https" ? "localhost" : "127.0.0.1"}:${port}`;
+    this.origin = `${protocol}://127.0.0.1:${port}`;
   }
 
   command(command: ServerCommand): Promise<ServerCounts> {
