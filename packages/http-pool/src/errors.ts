@@ -65,19 +65,49 @@ export class QueueTimeoutError extends HttpPoolError implements UpstreamErrorDet
   }
 }
 
-/** No connection to the upstream could be opened; `cause` says why. Nothing was sent. */
-export class UpstreamUnavailableError extends HttpPoolError implements UpstreamErrorDetails {
+/** What an `UpstreamGroup` adds. */
+export interface GroupErrorDetails extends UpstreamErrorDetails {
+  /** The origins that were tried, or would have been. */
+  readonly upstreams: readonly string[];
+}
+
+/**
+ * No connection to the upstream could be opened, to none of a group's that were tried; `cause` says why.
+ * Nothing was sent.
+ */
+export class UpstreamUnavailableError extends HttpPoolError implements GroupErrorDetails {
   readonly upstream: string;
+  readonly upstreams: readonly string[];
   readonly attempts: number;
   readonly retryAfterMs: number;
 
-  constructor(details: UpstreamErrorDetails, cause: unknown) {
+  constructor(details: UpstreamErrorDetails | GroupErrorDetails, cause: unknown) {
     super(
       "HTTP_POOL_UPSTREAM_UNAVAILABLE",
       `${details.upstream}: no connection could be opened (${reasonOf(cause)}); retry after ${details.retryAfterMs} ms`,
       { cause },
     );
     this.upstream = details.upstream;
+    this.upstreams = "upstreams" in details ? details.upstreams : [details.upstream];
+    this.attempts = details.attempts;
+    this.retryAfterMs = details.retryAfterMs;
+  }
+}
+
+/** Every upstream that the request may go to failed too often lately. Nothing was sent. */
+export class CircuitOpenError extends HttpPoolError implements GroupErrorDetails {
+  readonly upstream: string;
+  readonly upstreams: readonly string[];
+  readonly attempts: number;
+  readonly retryAfterMs: number;
+
+  constructor(details: GroupErrorDetails) {
+    super(
+      "HTTP_POOL_CIRCUIT_OPEN",
+      `${details.upstream}: failed too often lately, so that nothing is sent; retry after ${details.retryAfterMs} ms`,
+    );
+    this.upstream = details.upstream;
+    this.upstreams = details.upstreams;
     this.attempts = details.attempts;
     this.retryAfterMs = details.retryAfterMs;
   }

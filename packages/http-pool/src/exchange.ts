@@ -5,6 +5,7 @@ import type { Connection, Lane } from "./connection.ts";
 import { responseError } from "./errors.ts";
 import type { LinkedNode } from "./linked-list.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import { isReplayable } from "./replayable.ts";
 import { closableBody, isPlainBody } from "./request-body.ts";
 import type { RequestBody } from "./request-body.ts";
 import { safely } from "./safely.ts";
@@ -23,9 +24,6 @@ export interface Carrier {
   /** True when the pool sends it again. */
   again(exchange: Exchange, error: Error): boolean;
 }
-
-/** Methods that may be sent twice: RFC 9110 section 9.2.2, and the safe QUERY. */
-const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"]);
 
 /**
  * One request on its way through the pool: what undici reports about it goes to the caller's handler,
@@ -84,8 +82,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   }
 
   get replayable(): boolean {
-    const { body, idempotent, method } = this.options;
-    return isPlainBody(body) && (idempotent ?? IDEMPOTENT.has(method));
+    return isReplayable(this.options);
   }
 
   /** A request of the pool itself, on a connection that it keeps for others. */

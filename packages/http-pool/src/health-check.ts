@@ -59,7 +59,8 @@ export class HealthChecker {
   }
 
   #probe(resolve: Settle): void {
-    const { healthCheckPath: path, healthCheckTimeoutMs: timeoutMs, schedule } = this.#options;
+    const { healthCheckPath: path, healthCheckMethod: method, schedule } = this.#options;
+    const { healthCheckTimeoutMs: timeoutMs } = this.#options;
     let opened: Connection | undefined;
     const settle = (outcome: Outcome): void => {
       cancelTimer();
@@ -76,7 +77,7 @@ export class HealthChecker {
         settle({ ok: false, ...(error && { error }) });
       else if (path === undefined) settle({ ok: true });
       else
-        this.#request({ connection, options: { method: "GET", path }, handler: answerTo(settle) });
+        this.#request({ connection, options: { method, path }, handler: answerTo(settle) });
     });
   }
 }

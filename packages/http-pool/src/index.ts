@@ -4,6 +4,7 @@ export {
   AddressNotAllowedError,
   BodyNotReadError,
   BodyTimeoutError,
+  CircuitOpenError,
   HttpPoolError,
   InvalidArgumentError,
   InvalidResponseError,
@@ -15,10 +16,35 @@ export {
   UpstreamUnavailableError,
 } from "./errors.ts";
 export { PoolAgent } from "./pool-agent.ts";
+export { UpstreamGroup } from "./upstream-group.ts";
 
+export type { CircuitState } from "./circuit-breaker.ts";
 export type { CloseReason } from "./connection.ts";
-export type { UpstreamErrorDetails } from "./errors.ts";
+export type { GroupErrorDetails, UpstreamErrorDetails } from "./errors.ts";
+export type { FailureKind } from "./failure-kind.ts";
 export type { PoolFetchInit } from "./fetch-request.ts";
+export type {
+  CircuitEvent,
+  EjectEvent,
+  EjectReason,
+  GroupEvents,
+  HedgeEvent,
+  PanicEvent,
+  ReadmitEvent,
+  RetryEvent,
+  RetryReason,
+} from "./group-events.ts";
+export type {
+  Balance,
+  CircuitBreakerOptions,
+  HedgeOptions,
+  OutlierOptions,
+  ProbeOptions,
+  RetryOptions,
+  UpstreamGroupOptions,
+  UpstreamOptions,
+} from "./group-options.ts";
+export type { UpstreamGroupStats, UpstreamStats } from "./group-stats.ts";
 export type { HealthCheckResult } from "./health-check.ts";
 export type {
   HistogramFamily,
@@ -42,4 +68,5 @@ export type {
 } from "./pool-events.ts";
 export type { PoolStats, TimeStats } from "./pool-stats.ts";
 export type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+export type { ReplicaState } from "./replica.ts";
 export type { Schedule } from "./schedule.ts";

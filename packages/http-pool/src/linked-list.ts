@@ -64,6 +64,13 @@ export class LinkedList<T> {
     for (let node = this.#last; node !== undefined; node = node.previous) yield node.value;
   }
 
+  /** Takes all out, and returns them in their order. */
+  clear(): T[] {
+    const values = [...this];
+    for (let node = this.#first; node !== undefined; node = this.#first) this.remove(node);
+    return values;
+  }
+
   *[Symbol.iterator](): Generator<T, void> {
     let node = this.#first;
     while (node !== undefined) {

@@ -2,12 +2,18 @@ import type { ConnectionPool } from "./connection-pool.ts";
 import { InvalidArgumentError } from "./errors.ts";
 import type { PoolFetchInit } from "./fetch-request.ts";
 import type { PoolAgent } from "./pool-agent.ts";
+import type { UpstreamGroup } from "./upstream-group.ts";
 
 export interface McpFetchOptions {
   /** How long a `tools/call` may take to answer; 0 switches it off. */
   readonly callTimeoutMs?: number;
   /** How long every other message may take to answer; the pool's `headersTimeoutMs` by default. */
   readonly requestTimeoutMs?: number;
+  /**
+   * Whether a tool only reads, or does no harm when it is called twice (its hints `readOnlyHint` and
+   * `idempotentHint`): by name, or a function of the name. None by default.
+   */
+  readonly replayableTools?: Iterable<string> | ((toolName: string) => boolean);
 }
 
 const DEFAULT_CALL_TIMEOUT_MS = 300_000;
@@ -24,44 +30,58 @@ const READS = new Set([
   "server/discover",
   "tools/list",
 ]);
+/** What a server with sessions names them with, in its answer to `initialize`. */
+const SESSION_HEADER = "mcp-session-id";
+const CALL = "tools/call";
 /** Answered with a stream that does not end, as a GET is. */
 const LISTEN = "subscriptions/listen";
 
 /**
  * A fetch for the `StreamableHTTPClientTransport` of either MCP SDK (its option `fetch`). Event streams that
  * the client listens to get connections of their own; messages that only read may be sent a second time when
- * their connection turns out to be dead; a `tools/call` never is.
+ * their connection turns out to be dead, and to another upstream of a group; a `tools/call` only if its tool
+ * is one of `replayableTools`. In a group, a session keeps to the upstream that began it.
  * @throws InvalidArgumentError
  */
 export function mcpFetch(
-  pool: ConnectionPool | PoolAgent,
+  pool: ConnectionPool | PoolAgent | UpstreamGroup,
   options: McpFetchOptions = {},
 ): typeof fetch {
   const { callTimeoutMs = DEFAULT_CALL_TIMEOUT_MS, requestTimeoutMs } = options;
   checkTimeout("callTimeoutMs", callTimeoutMs);
   if (requestTimeoutMs !== undefined) checkTimeout("requestTimeoutMs", requestTimeoutMs);
   const usual = requestTimeoutMs === undefined ? {} : { headersTimeoutMs: requestTimeoutMs };
-  return (input, init) => pool.fetch(input, { ...init, ...usual, ...kindOf(init, callTimeoutMs) });
+  const always = { affinityHeader: SESSION_HEADER, ...usual };
+  const isReplayable = readTools(options.replayableTools ?? []);
+  return (input, init) =>
+    pool.fetch(input, { ...init, ...always, ...kindOf(init, callTimeoutMs, isReplayable) });
 }
 
-function kindOf(init: RequestInit | undefined, callTimeoutMs: number): PoolFetchInit {
+function kindOf(
+  init: RequestInit | undefined,
+  callTimeoutMs: number,
+  isReplayable: (toolName: string) => boolean,
+): PoolFetchInit {
   const method = init?.method?.toUpperCase() ?? "GET";
   if (method === "GET" && accepts(init?.headers, "text/event-stream")) return { lane: "stream" };
   if (method !== "POST" || typeof init?.body !== "string") return {};
-  const methods = rpcMethods(init.body);
+  const messages = rpcMessages(init.body);
+  const methods = messages.map(methodOf);
   if (methods.includes(LISTEN)) return { lane: "stream" };
+  const mayRepeat = (message: unknown): boolean =>
+    READS.has(methodOf(message)) || isReplayable(toolOf(message));
   return {
-    idempotent: methods.length > 0 && methods.every((name) => READS.has(name)),
-    ...(methods.includes("tools/call") && { headersTimeoutMs: callTimeoutMs }),
+    idempotent: messages.length > 0 && messages.every(mayRepeat),
+    ...(methods.includes(CALL) && { headersTimeoutMs: callTimeoutMs }),
   };
 }
 
-/** The JSON-RPC methods of a message or a batch; none when it is anything else. */
-function rpcMethods(body: string): string[] {
+/** The JSON-RPC messages of a body; none when it is anything else. */
+function rpcMessages(body: string): readonly unknown[] {
   if (body.length > MAX_PARSED_LENGTH) return [];
   try {
     const message: unknown = JSON.parse(body);
-    return (Array.isArray(message) ? message : [message]).map(methodOf);
+    return Array.isArray(message) ? message : [message];
   } catch {
     return [];
   }
@@ -70,6 +90,22 @@ function rpcMethods(body: string): string[] {
 function methodOf(message: unknown): string {
   if (typeof message !== "object" || message === null || !("method" in message)) return "";
   return typeof message.method === "string" ? message.method : "";
+}
+
+/** Empty unless it is a call of a tool. */
+function toolOf(message: unknown): string {
+  if (methodOf(message) !== CALL) return "";
+  const { params } = message as { params?: unknown };
+  if (typeof params !== "object" || params === null || !("name" in params)) return "";
+  return typeof params.name === "string" ? params.name : "";
+}
+
+function readTools(tools: unknown): (toolName: string) => boolean {
+  if (typeof tools === "function") return (name) => name !== "" && tools(name) === true;
+  if (typeof tools !== "object" || tools === null || !(Symbol.iterator in tools))
+    throw new InvalidArgumentError("replayableTools", "names of tools or a function", tools);
+  const names = new Set(tools as Iterable<string>);
+  return (name) => name !== "" && names.has(name);
 }
 
 function accepts(headers: RequestInit["headers"], type: string): boolean {

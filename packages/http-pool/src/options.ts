@@ -40,6 +40,7 @@ export interface ConnectionPoolOptions {
   readonly maxStreams?: number;
   /** Path that `healthCheck` requests; without it a connection is opened and closed. */
   readonly healthCheckPath?: string;
+  readonly healthCheckMethod?: "GET" | "OPTIONS";
   readonly healthCheckTimeoutMs?: number;
   /** Asked for every address at connect time, after DNS; refusing all of them is an `AddressNotAllowedError`. */
   readonly allowAddress?: (address: string) => boolean;
@@ -83,6 +84,7 @@ export function resolvePoolOptions(options: ConnectionPoolOptions): ResolvedPool
     leakStackRatio: ratio("leakStackRatio", options.leakStackRatio ?? 0),
     maxStreams: integer("maxStreams", options.maxStreams ?? 100, 0),
     healthCheckPath: optionalPath("healthCheckPath", options.healthCheckPath),
+    healthCheckMethod: checkMethod(options.healthCheckMethod ?? "GET"),
     healthCheckTimeoutMs: duration("healthCheckTimeoutMs", options.healthCheckTimeoutMs ?? 2000),
     allowAddress: optionalFn("allowAddress", options.allowAddress),
     lookup: optionalFn("lookup", options.lookup),
@@ -120,6 +122,13 @@ export function integer(name: string, value: unknown, min: number, max: number =
   return value;
 }
 
+export function finite(name: string, value: unknown, min: number, max: number = Infinity): number {
+  const bound = max === Infinity ? `>= ${min}` : `from ${min} to ${max}`;
+  if (typeof value !== "number" || !Number.isFinite(value) || value < min || value > max)
+    throw new InvalidArgumentError(name, `a number ${bound}`, value);
+  return value;
+}
+
 export function duration(name: string, value: unknown): number {
   if (typeof value !== "number" || !(value > 0 && value <= MAX_DELAY_MS))
     throw new InvalidArgumentError(name, `milliseconds > 0 and <= ${MAX_DELAY_MS}`, value);
@@ -130,28 +139,35 @@ export function optionalFn<T>(name: string, value: T): T {
   return value === undefined ? value : fn(name, value);
 }
 
-function timeout(name: string, value: unknown): number {
+export function timeout(name: string, value: unknown): number {
   if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
     throw new InvalidArgumentError(name, "whole milliseconds >= 0", value);
   return value === 0 ? 0 : duration(name, value);
 }
 
-function ratio(name: string, value: unknown): number {
+export function ratio(name: string, value: unknown): number {
   if (typeof value !== "number" || !(value >= 0 && value <= 1))
     throw new InvalidArgumentError(name, "a number from 0 to 1", value);
   return value;
 }
 
-function fn<T>(name: string, value: T): T {
+export function fn<T>(name: string, value: T): T {
   if (typeof value !== "function") throw new InvalidArgumentError(name, "a function", value);
   return value;
 }
 
-function optionalPath(name: string, value: string | undefined): string | undefined {
+export function optionalPath(name: string, value: string | undefined): string | undefined {
   // A path may hold secrets, so that it is described by its kind only.
   if (value !== undefined && (typeof value !== "string" || !value.startsWith("/")))
     throw new InvalidArgumentError(name, "a path that starts with /", `a ${typeof value}`);
   return value;
+}
+
+/** Never HEAD: too many servers answer it wrongly. */
+function checkMethod(method: "GET" | "OPTIONS"): "GET" | "OPTIONS" {
+  if (method !== "GET" && method !== "OPTIONS")
+    throw new InvalidArgumentError("healthCheckMethod", '"GET" or "OPTIONS"', method);
+  return method;
 }
 
 function optionalObject<T>(name: string, value: T): T {

@@ -4,12 +4,12 @@ import { InvalidArgumentError } from "./errors.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { Dispatcher, Dispatcher1Wrapper } from "./undici.ts";
 
-type Listener<K extends keyof PoolEvents> = (event: PoolEvents[K]) => void;
+type Listener<E, K extends keyof E> = (event: E[K]) => void;
 /** Undici's own events, such as `drain`. */
 type OtherListener = (...args: never[]) => void;
 
 /** An undici Dispatcher with typed events and undici's two forms of `close` and `destroy`. */
-export abstract class PoolDispatcher extends Dispatcher {
+export abstract class PoolDispatcher<E extends PoolEvents = PoolEvents> extends Dispatcher {
   readonly #legacy: Dispatcher1Wrapper = new Dispatcher1Wrapper(this);
 
   protected abstract accept(
@@ -19,19 +19,19 @@ export abstract class PoolDispatcher extends Dispatcher {
   protected abstract end(): Promise<void>;
   protected abstract kill(error: Error | undefined): Promise<void>;
 
-  override on<K extends keyof PoolEvents>(event: K, listener: Listener<K>): this;
+  override on<K extends keyof E>(event: K, listener: Listener<E, K>): this;
   override on(event: string | symbol, listener: OtherListener): this;
   override on(event: string | symbol, listener: OtherListener): this {
     return super.on(event as "drain", listener as (origin: URL) => void);
   }
 
-  override once<K extends keyof PoolEvents>(event: K, listener: Listener<K>): this;
+  override once<K extends keyof E>(event: K, listener: Listener<E, K>): this;
   override once(event: string | symbol, listener: OtherListener): this;
   override once(event: string | symbol, listener: OtherListener): this {
     return super.once(event as "drain", listener as (origin: URL) => void);
   }
 
-  override off<K extends keyof PoolEvents>(event: K, listener: Listener<K>): this;
+  override off<K extends keyof E>(event: K, listener: Listener<E, K>): this;
   override off(event: string | symbol, listener: OtherListener): this;
   override off(event: string | symbol, listener: OtherListener): this {
     return super.off(event as "drain", listener as (origin: URL) => void);
@@ -83,7 +83,7 @@ export abstract class PoolDispatcher extends Dispatcher {
   }
 
   /** A listener that throws does not harm the pool. */
-  protected send<K extends keyof PoolEvents>(event: K, value: PoolEvents[K]): void {
+  protected send<K extends keyof E & string>(event: K, value: E[K]): void {
     safely(`a listener of "${event}"`, () => this.emit(event as "drain", value as never));
   }
 }

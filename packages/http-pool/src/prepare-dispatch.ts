@@ -5,6 +5,8 @@ import { InvalidArgumentError } from "./errors.ts";
 /** `lane: "stream"` is for a response without an end: it gets a connection beyond `maxConnections`. */
 export interface PoolDispatchOptions extends Dispatcher.DispatchOptions {
   readonly lane?: "request" | "stream";
+  /** Header whose value keeps a session at one upstream of an `UpstreamGroup`; in lower case. */
+  readonly affinityHeader?: string;
   /** TLS name; that of the origin if not given. */
   readonly servername?: string;
 }

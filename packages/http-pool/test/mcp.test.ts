@@ -12,8 +12,9 @@ import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/
 import { createMcpHandler, McpServer as ServerV2 } from "@modelcontextprotocol/server";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { ConnectionPool, PoolAgent } from "../src/index.ts";
+import { ConnectionPool, PoolAgent, UpstreamGroup } from "../src/index.ts";
 import { mcpFetch } from "../src/mcp.ts";
+import type { McpFetchOptions } from "../src/mcp.ts";
 import { rejection } from "./helpers/outcome.ts";
 import { TestServer } from "./helpers/test-server.ts";
 
@@ -157,10 +158,13 @@ function message(...methods: string[]): string {
   return JSON.stringify(messages.length === 1 ? messages[0] : messages);
 }
 
-async function send(body: string): Promise<{ error?: string; times: number }> {
+async function send(
+  body: string,
+  options: McpFetchOptions = {},
+): Promise<{ error?: string; times: number }> {
   const { server, seen } = await staleMcp();
   await using pool = new ConnectionPool(server.origin);
-  const post = mcpFetch(pool);
+  const post = mcpFetch(pool, options);
   await (await pool.fetch(server.origin, { method: "POST", body: "first" })).text();
   const sent = post(server.origin, { method: "POST", body });
   const error = await sent.then(() => undefined).catch((reason: Error) => reason.name);
@@ -201,6 +205,109 @@ describe("what may be sent a second time", () => {
     ["a message that is very long", `${message("ping")}${" ".repeat(70_000)}`],
   ])("%s is not", async (_name, body) => {
     expect(await send(body)).toEqual({ times: 1, error: expect.any(String) });
+  });
+});
+
+describe("calls of tools that may be repeated", () => {
+  const call = (name: unknown): string =>
+    JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call", params: { name } });
+  const error = expect.any(String) as string;
+
+  test("are sent a second time, by name or by what a function says", async () => {
+    expect(await send(call("read"), { replayableTools: ["read"] })).toEqual({ times: 2 });
+    expect(await send(call("read"), { replayableTools: (name) => name === "read" })).toEqual({
+      times: 2,
+    });
+    const both = `[${message("tools/list")},${call("read")}]`;
+    expect(await send(both, { replayableTools: new Set(["read"]) })).toEqual({ times: 2 });
+  });
+
+  test("no other is", async () => {
+    const tools = { replayableTools: ["read"] };
+    for (const body of [call("write"), call(["read"]), call(undefined), message("tools/call")])
+      expect(await send(body, tools)).toEqual({ times: 1, error });
+    expect(await send(`[${call("read")},${call("write")}]`, tools)).toEqual({ times: 1, error });
+    const careless = { replayableTools: () => "yes" as never };
+    expect(await send(call("read"), careless)).toEqual({ times: 1, error });
+    const everything = { replayableTools: () => true };
+    expect(await send(message("notifications/initialized"), everything)).toEqual({
+      times: 1,
+      error,
+    });
+  });
+});
+
+describe("a group of servers", () => {
+  async function startV1(count: number): Promise<TestServer[]> {
+    return Promise.all(Array.from({ length: count }, () => startMcp(handlerV1())));
+  }
+
+  test("each session keeps to the server that began it, with its stream", async () => {
+    const servers = await startV1(3);
+    await using group = new UpstreamGroup(
+      servers.map(({ origin }) => origin),
+      { balance: "round-robin" },
+    );
+    const clients = await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        const url = new URL("/mcp", group.origin);
+        const client = new ClientV1(INFO);
+        await client.connect(new TransportV1(url, { fetch: mcpFetch(group) }));
+        return client;
+      }),
+    );
+    for (let round = 0; round < 5; round += 1)
+      await Promise.all(
+        clients.map(async (client) => {
+          const result = await client.callTool({ name: "add", arguments: { a: round, b: 1 } });
+          expect(result.content).toEqual([{ type: "text", text: String(round + 1) }]);
+        }),
+      );
+    const stats = group.stats();
+    expect(stats).toMatchObject({ sessions: 6, failed: 0, retries: 0, streams: 6 });
+    // A server that does not know a session answers 404, which the client reports.
+    for (const { streams, successes } of Object.values(stats.upstreams)) {
+      expect(streams).toBe(2);
+      expect(successes).toBeGreaterThan(10);
+    }
+    await Promise.all(clients.map((client) => client.close()));
+    await Promise.all(servers.map((server) => server.stop()));
+  });
+
+  test("a session that ends, or is not known, is forgotten", async () => {
+    const servers = await startV1(2);
+    await using group = new UpstreamGroup(servers.map(({ origin }) => origin));
+    const url = new URL("/mcp", group.origin);
+    const transport = new TransportV1(url, { fetch: mcpFetch(group) });
+    const client = new ClientV1(INFO);
+    await client.connect(transport);
+    expect(group.stats().sessions).toBe(1);
+    await transport.terminateSession();
+    expect(group.stats().sessions).toBe(0);
+    await client.close();
+    await Promise.all(servers.map((server) => server.stop()));
+  });
+
+  test("trace context reaches every upstream that is tried", async () => {
+    const seen: (string | undefined)[] = [];
+    const servers = await Promise.all(
+      [503, 200].map((status) =>
+        new TestServer((request, response) => {
+          seen.push(request.headers["traceparent"] as string | undefined);
+          request.resume();
+          response.writeHead(status).end("{}");
+        }).start(),
+      ),
+    );
+    await using group = new UpstreamGroup(
+      servers.map(({ origin }) => origin),
+      { balance: "round-robin" },
+    );
+    const traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    const init = { method: "POST", body: message("tools/list"), headers: { traceparent } };
+    expect((await mcpFetch(group)(group.origin, init)).status).toBe(200);
+    expect(seen).toEqual([traceparent, traceparent]);
+    await Promise.all(servers.map((server) => server.stop()));
   });
 });
 
@@ -255,5 +362,6 @@ describe("time-outs and limits", () => {
     const pool = new ConnectionPool("http://localhost");
     expect(() => mcpFetch(pool, { callTimeoutMs: -1 })).toThrow("callTimeoutMs");
     expect(() => mcpFetch(pool, { requestTimeoutMs: 0.5 })).toThrow("requestTimeoutMs");
+    expect(() => mcpFetch(pool, { replayableTools: 1 as never })).toThrow("replayableTools");
   });
 });

@@ -1,0 +1,10 @@
+import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import { isPlainBody } from "./request-body.ts";
+
+/** Methods that may be sent twice: RFC 9110 section 9.2.2, and the safe QUERY. */
+const IDEMPOTENT = new Set(["GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "QUERY"]);
+
+/** Whether sending it a second time is possible, and does no harm. */
+export function isReplayable({ body, idempotent, method }: PoolDispatchOptions): boolean {
+  return isPlainBody(body) && (idempotent ?? IDEMPOTENT.has(method));
+}

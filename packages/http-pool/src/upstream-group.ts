@@ -1,0 +1,241 @@
+import type { Dispatcher } from "undici";
+import { InvalidArgumentError, PoolClosedError } from "./errors.ts";
+import type { PoolFetchInit } from "./fetch-request.ts";
+import { GroupCore } from "./group-core.ts";
+import type { GroupEvents } from "./group-events.ts";
+import { GroupExchange } from "./group-exchange.ts";
+import { groupFamilies } from "./group-families.ts";
+import { checkWeight, resolveGroupOptions } from "./group-options.ts";
+import type { UpstreamGroupOptions, UpstreamOptions } from "./group-options.ts";
+import { groupStatsOf } from "./group-stats.ts";
+import type { UpstreamGroupStats } from "./group-stats.ts";
+import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
+import type { MetricFamily } from "./metric-families.ts";
+import { parseOrigin } from "./options.ts";
+import { PoolDispatcher } from "./pool-dispatcher.ts";
+import type { PoolEvents } from "./pool-events.ts";
+import { countsOnly, sumStats } from "./pool-stats.ts";
+import type { PoolStats } from "./pool-stats.ts";
+import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import type { Replica } from "./replica.ts";
+import { headerOf, withHeader } from "./request-headers.ts";
+import { UpstreamLabels } from "./upstream-labels.ts";
+
+type Upstream = string | URL | UpstreamOptions;
+
+/**
+ * Several upstreams that do the same, behind one dispatcher: each request goes to one that is fit, and, if it
+ * may be sent twice, on to another when that one fails.
+ */
+export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
+  readonly #core: GroupCore;
+  readonly #labels: UpstreamLabels;
+  readonly #relays = new Map<string | symbol, (event: never) => void>();
+  /** Were removed, and close. */
+  readonly #closing = new Set<Replica>();
+  #gone: PoolStats | undefined;
+  #ending = false;
+
+  /** @throws InvalidArgumentError naming the first argument that is wrong */
+  constructor(upstreams: readonly Upstream[], options: UpstreamGroupOptions = {}) {
+    super();
+    if (!Array.isArray(upstreams))
+      throw new InvalidArgumentError("upstreams", "an array of origins", upstreams);
+    const resolved = resolveGroupOptions(options, ({ headers }) => headerOf(headers, SESSION));
+    const all = upstreams.map((upstream: Upstream) => readUpstream(upstream));
+    const name = resolved.origin?.origin ?? all[0]?.origin.origin;
+    if (name === undefined)
+      throw new InvalidArgumentError("upstreams", "at least one, or the option origin", "none");
+    this.#core = new GroupCore(name, resolved, (event, value) => this.send(event, value));
+    this.#labels = new UpstreamLabels(resolved.maxUpstreams);
+    this.#relayOnDemand();
+    for (const upstream of all) this.#add(upstream);
+  }
+
+  /** What requests are addressed to. */
+  get origin(): string {
+    return this.#core.name;
+  }
+
+  /**
+   * A fetch with the global `Response`. It follows redirects within the group.
+   * @throws HttpPoolError, an error of undici, or the reason of `signal`
+   */
+  fetch(input: string | URL | Request, init?: PoolFetchInit): Promise<Response> {
+    return leanFetch(this, input, init, DEFAULT_MAX_REDIRECTS);
+  }
+
+  /**
+   * Takes requests at once, few at first.
+   * @throws InvalidArgumentError also when it is there already, or there are `maxUpstreams`
+   */
+  add(upstream: Upstream): void {
+    if (this.#ending) throw new PoolClosedError(this.origin);
+    this.#core.health.startSlowly(this.#add(readUpstream(upstream)));
+  }
+
+  /**
+   * Takes no new requests and no sessions any more; resolves when those under way have ended.
+   * @throws InvalidArgumentError when it is not there
+   */
+  async remove(upstream: string | URL): Promise<void> {
+    const replica = this.#find(upstream);
+    replica.removed = true;
+    replica[Symbol.dispose]();
+    this.#core.set.delete(replica);
+    this.#core.router.membersChanged(replica);
+    this.#closing.add(replica);
+    await replica.pool.close();
+    if (!this.#closing.delete(replica)) return;
+    const after = countsOnly(replica.pool.stats());
+    this.#gone = this.#gone === undefined ? after : sumStats([this.#gone, after]);
+  }
+
+  /**
+   * Its share from now on.
+   * @throws InvalidArgumentError
+   */
+  setWeight(upstream: string | URL, weight: number): void {
+    this.#find(upstream).weight = checkWeight(weight);
+    this.#core.router.membersChanged();
+    this.#core.set.changed();
+  }
+
+  /**
+   * Takes no new requests but those of its sessions; resolves when none is under way. `add` it again, after
+   * `remove`, to use it again.
+   * @throws InvalidArgumentError when it is not there
+   */
+  drain(upstream: string | URL): Promise<void> {
+    const replica = this.#find(upstream);
+    replica.draining = true;
+    this.#core.set.changed();
+    return replica.pool.drain();
+  }
+
+  stats(): UpstreamGroupStats {
+    const { set, router, retries, report, options } = this.#core;
+    const { usable, panic } = set;
+    const levels = { usable, panic, sessions: router.sessions, retryBudget: retries.balance };
+    const gone = [...this.#closing].map(({ pool }) => pool.stats());
+    if (this.#gone !== undefined) gone.push(this.#gone);
+    return groupStatsOf(set.all, gone, levels, report.counters, options.now());
+  }
+
+  metricFamilies(): readonly MetricFamily[] {
+    return groupFamilies(() => this.stats(), this.#labels.of);
+  }
+
+  protected override accept(
+    options: PoolDispatchOptions,
+    handler: Dispatcher.DispatchHandler,
+  ): boolean {
+    if (typeof options !== "object" || options === null)
+      throw new InvalidArgumentError("options", "an object", options);
+    if (this.#ending) throw new PoolClosedError(this.origin);
+    this.#checkOrigin(options.origin);
+    return new GroupExchange(this.#core, this.#address(options), handler).begin();
+  }
+
+  protected override async end(): Promise<void> {
+    this.#finish(new PoolClosedError(this.origin));
+    await Promise.all(this.#pools().map((pool) => pool.close()));
+  }
+
+  protected override async kill(
+    reason: Error = new PoolClosedError(this.origin),
+  ): Promise<void> {
+    this.#finish(reason);
+    await Promise.all(this.#pools().map((pool) => pool.destroy(reason)));
+  }
+
+  #finish(reason: Error): void {
+    this.#ending = true;
+    this.#core[Symbol.dispose]();
+    for (const exchange of this.#core.delayed) exchange.giveUp(reason);
+  }
+
+  #pools(): Replica["pool"][] {
+    return [...this.#core.set.all, ...this.#closing].map(({ pool }) => pool);
+  }
+
+  #add({ origin, weight, zone }: ReadUpstream): Replica {
+    const { set, router, options } = this.#core;
+    if (set.get(origin.origin) !== undefined)
+      throw new InvalidArgumentError("upstream", "one that is not in the group", origin.origin);
+    if (set.size >= options.maxUpstreams)
+      throw new InvalidArgumentError("upstream", `at most ${options.maxUpstreams}`, set.size + 1);
+    const replica = this.#core.createReplica(origin, weight, zone);
+    this.#labels.of(replica.upstream);
+    replica.pool.on("drain", (url: URL) => this.emit("drain", url));
+    for (const [event, relay] of this.#relays) replica.pool.on(event, relay);
+    set.add(replica);
+    router.membersChanged();
+    replica.prober?.wake();
+    return replica;
+  }
+
+  #find(upstream: string | URL): Replica {
+    const { origin } = parseOrigin("upstream", upstream);
+    const replica = this.#core.set.get(origin);
+    if (replica === undefined)
+      throw new InvalidArgumentError("upstream", "one that is in the group", origin);
+    return replica;
+  }
+
+  #checkOrigin(origin: string | URL | null | undefined): void {
+    if (origin === undefined || origin === null || origin === this.origin) return;
+    const given = URL.parse(String(origin))?.origin ?? "no URL";
+    const isMember = this.#core.options.origin === undefined && this.#core.set.get(given);
+    if (given !== this.origin && !isMember)
+      throw new InvalidArgumentError("origin", `${this.origin}, the group's`, given);
+  }
+
+  /** With an origin of its own, the group's upstreams see that in `Host` and TLS. */
+  #address(options: PoolDispatchOptions): PoolDispatchOptions {
+    const { origin } = this.#core.options;
+    if (origin === undefined) return options;
+    const headers = withHeader(options.headers, "host", origin.host);
+    return { servername: origin.hostname, ...options, ...(headers && { headers }) };
+  }
+
+  /** Listens to an event of the pools only while somebody listens to it here. */
+  #relayOnDemand(): void {
+    this.on("newListener", (event: string | symbol) => {
+      if (!RELAYED.has(event) || this.#relays.has(event)) return;
+      const relay = (value: never): void => this.send(event as keyof PoolEvents, value);
+      this.#relays.set(event, relay);
+      for (const pool of this.#pools()) pool.on(event, relay);
+    });
+    this.on("removeListener", (event: string | symbol) => {
+      const relay = this.#relays.get(event);
+      if (relay === undefined || this.listenerCount(event) > 0) return;
+      this.#relays.delete(event);
+      for (const pool of this.#pools()) pool.off(event, relay);
+    });
+  }
+}
+
+const SESSION = "mcp-session-id";
+
+const RELAYED: ReadonlySet<string | symbol> = new Set<keyof PoolEvents>([
+  "open",
+  "close",
+  "connectError",
+  "request",
+  "wait",
+  "replay",
+  "healthCheck",
+]);
+
+interface ReadUpstream {
+  readonly origin: URL;
+  readonly weight: number;
+  readonly zone: string | undefined;
+}
+
+function readUpstream(upstream: Upstream): ReadUpstream {
+  const isPlain = typeof upstream === "string" || upstream instanceof URL;
+  const { origin, weight, zone }: UpstreamOptions = isPlain ? { origin: upstream } : upstream;
+  return { origin: parseOrigin("upstream", origin), weight: checkWeight(weight ?? 1), zone };
+}
