@@ -30,7 +30,7 @@ for (const { label, ...options } of subjects) {
       return {
         client: label,
         failed: result.failed,
-        "seconds": result.seconds,
+        seconds: result.seconds,
         "most connections": peakOpen,
         "open after": open,
         "kept objects": result.clients,

@@ -18,7 +18,10 @@ answer("ready", async (slice: Slice): Promise<Sample> => {
   return run(client, slice);
 });
 
-async function run(sender: Client, { concurrency, durationMs, minRequests = 0 }: Slice): Promise<Sample> {
+async function run(
+  sender: Client,
+  { concurrency, durationMs, minRequests = 0 }: Slice,
+): Promise<Sample> {
   const latencies: number[] = [];
   const cpu = process.cpuUsage();
   const startedAt = performance.now();

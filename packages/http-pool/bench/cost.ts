@@ -38,7 +38,7 @@ const rows = CONCURRENCIES.flatMap((concurrency) => {
       ...row,
       "CPU over Pool": percent(cpu.mean),
       "95 % from": percent(cpu.low),
-      "to": percent(cpu.high),
+      to: percent(cpu.high),
       "rate over Pool": percent(paired.ratio(rate, label, "Pool.dispatch", concurrency).mean),
       ...(goal !== undefined && { goal: `to <= ${percent(goal)}`, verdict }),
     };

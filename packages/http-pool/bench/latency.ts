@@ -45,7 +45,10 @@ report([
 async function measure(
   title: string,
   goal: number,
-  { origin, ...plan }: Pick<Plan, "rounds" | "warmUpRequests"> & { origin: string; sliceMs: number },
+  {
+    origin,
+    ...plan
+  }: Pick<Plan, "rounds" | "warmUpRequests"> & { origin: string; sliceMs: number },
 ): Promise<Table> {
   const subjects = clients.map((name) => ({ label: name, client: { name } }));
   const paired = await measurePaired({ origin, counts: () => server.counts() }, subjects, {

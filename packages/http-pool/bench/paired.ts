@@ -98,10 +98,7 @@ export async function measurePaired(
   return summary(all, median(busy));
 }
 
-async function startAll(
-  origin: string,
-  subjects: readonly Subject[],
-): Promise<Map<string, Child>> {
+async function startAll(origin: string, subjects: readonly Subject[]): Promise<Map<string, Child>> {
   const started = subjects.map(async ({ label, client }) => {
     const [child] = await Child.start("client-process.ts", [JSON.stringify({ ...client, origin })]);
     return [label, child] as const;
@@ -110,7 +107,8 @@ async function startAll(
 }
 
 function summary(all: ReadonlyMap<string, Samples>, serverLoad: number): Paired {
-  const of = (label: string, concurrency: number): Samples => all.get(key(label, concurrency)) ?? [];
+  const of = (label: string, concurrency: number): Samples =>
+    all.get(key(label, concurrency)) ?? [];
   return {
     serverLoad,
     ratio: (metric, subject, baseline, concurrency) => {
@@ -142,7 +140,12 @@ function key(label: string, concurrency: number): string {
   return `${label} ${concurrency}`;
 }
 
-function push(all: Map<string, Sample[][]>, name: string, generation: number, sample: Sample): void {
+function push(
+  all: Map<string, Sample[][]>,
+  name: string,
+  generation: number,
+  sample: Sample,
+): void {
   const generations = all.get(name) ?? [];
   all.set(name, generations);
   (generations[generation] ??= []).push(sample);

@@ -15,6 +15,7 @@ const UNAVAILABLE = `HTTP/1.1 503 Service Unavailable\r\n${HEADERS}${RESPONSE_BO
 const { kind, port } = JSON.parse(process.argv[2] ?? "{}") as ServerOptions;
 const counts = { connections: 0, requests: 0, open: 0, peakOpen: 0 };
 let delayMs = 0;
+let jitterMs = 0;
 let failing = false;
 
 const server = createKind();
@@ -56,7 +57,8 @@ function serve(socket: Socket): void {
       responses += failing ? UNAVAILABLE : OK;
     }
     if (responses === "") return;
-    if (delayMs > 0) setTimeout(() => socket.write(responses, "latin1"), delayMs);
+    const waitMs = delayMs + jitterMs * Math.random();
+    if (waitMs > 0) setTimeout(() => socket.write(responses, "latin1"), waitMs);
     else socket.write(responses, "latin1");
   });
   socket.on("end", () => socket.end());
@@ -73,6 +75,7 @@ function endOfRequest(received: string): number {
 
 function obey(command: ServerCommand): ServerCounts {
   if (command.delayMs !== undefined) ({ delayMs } = command);
+  if (command.jitterMs !== undefined) ({ jitterMs } = command);
   if (command.failing !== undefined) ({ failing } = command);
   const { user, system } = process.cpuUsage();
   return { ...counts, cpuMs: (user + system) / 1000 };

@@ -8,6 +8,8 @@ export interface ServerOptions {
 
 export interface ServerCommand {
   readonly delayMs?: number;
+  /** At most so much more, at random. */
+  readonly jitterMs?: number;
   /** Answer with 503. */
   readonly failing?: boolean;
 }

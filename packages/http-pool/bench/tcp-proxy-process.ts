@@ -3,7 +3,10 @@ import { connect, createServer } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { answer } from "./child.ts";
 
-const { port, oneWayMs } = JSON.parse(process.argv[2] ?? "{}") as { port: number; oneWayMs: number };
+const { port, oneWayMs } = JSON.parse(process.argv[2] ?? "{}") as {
+  port: number;
+  oneWayMs: number;
+};
 
 const server = createServer({ noDelay: true }, (near) => {
   const far = connect({ port, host: "127.0.0.1", noDelay: true });
