@@ -63,21 +63,19 @@ function create({ kind, origin, connections, requests }: Settings): Dispatcher {
 }
 
 async function burst(requests: number): Promise<number> {
-  const one = async (): Promise<boolean> => {
-    try {
-      const { body } = await dispatcher.request({
-        origin: settings.origin,
-        path: "/",
-        method: "GET",
-      });
-      await body.dump();
-      return true;
-    } catch {
-      return false;
-    }
-  };
-  const answers = await Promise.all(Array.from({ length: requests }, one));
+  const answers = await Promise.all(Array.from({ length: requests }, succeeds));
   return answers.filter((ok) => !ok).length;
+}
+
+async function succeeds(): Promise<boolean> {
+  try {
+    const { origin } = settings;
+    const { body } = await dispatcher.request({ origin, path: "/", method: "GET" });
+    await body.dump();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function memory(): Promise<{ heap: number; rss: number }> {

@@ -2,7 +2,8 @@
 import { answer } from "./child.ts";
 import { createClient } from "./clients.ts";
 import type { Client, ClientOptions } from "./clients.ts";
-import type { Sample, Slice } from "./paired.ts";
+import type { Slice } from "./paired.ts";
+import type { Sample } from "./samples.ts";
 import { quantile } from "./statistics.ts";
 
 const base = JSON.parse(process.argv[2] ?? "{}") as Omit<ClientOptions, "connections">;
@@ -31,7 +32,7 @@ async function run(
     const loop = (): void => {
       const sentAt = performance.now();
       sender.send((error) => {
-        if (error !== undefined) reject(error as Error);
+        if (error !== undefined) reject(error);
         const now = performance.now();
         latencies.push(now - sentAt);
         if (now < endsAt || latencies.length < minRequests) loop();

@@ -44,8 +44,7 @@ const creators = {
   "undici.request, Agent": ({ origin, connections }) => {
     const dispatcher = undiciAgent(connections);
     const options = { dispatcher, method: "POST", headers: REQUEST_HEADERS, body: REQUEST_BODY };
-    const send = async (): Promise<unknown> =>
-      (await undici.request(origin, options as Parameters<typeof undici.request>[1])).body.json();
+    const send = async (): Promise<unknown> => (await undici.request(origin, options)).body.json();
     return promising(send, () => dispatcher.close());
   },
   "undici.fetch, Agent": ({ origin, connections }) => {
@@ -146,10 +145,23 @@ function requesting(dispatcher: Dispatcher, origin: string): Client {
 function promising(send: () => Promise<unknown>, close: () => unknown): Client {
   return {
     send: (done) => {
-      send().then(() => done(), done);
+      void finish(send, done);
     },
     close,
   };
+}
+
+async function finish(
+  send: () => Promise<unknown>,
+  done: (error?: unknown) => void,
+): Promise<void> {
+  try {
+    await send();
+  } catch (error) {
+    done(error);
+    return;
+  }
+  done();
 }
 
 /** A fresh one for each request, as the transports of the SDKs do. */

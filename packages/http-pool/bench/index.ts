@@ -1,4 +1,5 @@
-// Runs every bench in processes of its own. `--json` prints one line of JSON, names of benches run only those.
+// Runs every bench in processes of its own. `--json` prints one line of JSON, names of benches run only those,
+// `--generations 20` repeats `cost` more often than usual.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
@@ -11,11 +12,12 @@ const STAGES = [
   ["fetch"],
   ["latency"],
   ["slow-replica"],
-  ["reuse", "burst", "lost-replica", "outage"],
+  ["lost-replica"],
+  ["reuse", "burst", "outage"],
 ];
 
 const { values, positionals } = parseArgs({
-  options: { json: { type: "boolean", default: false } },
+  options: { json: { type: "boolean", default: false }, generations: { type: "string" } },
   allowPositionals: true,
 });
 const unknown = positionals.find((name) => !STAGES.flat().includes(name));
@@ -36,6 +38,7 @@ if (values.json) console.log(JSON.stringify(results));
 async function run(name: string): Promise<string> {
   const args = [...process.execArgv, fileURLToPath(new URL(`${name}.ts`, import.meta.url))];
   if (values.json) args.push("--json");
+  if (name === "cost" && values.generations) args.push("--generations", values.generations);
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
   if (code !== 0) throw new Error(`the bench ${name} failed`);

@@ -1,10 +1,11 @@
 // How much sooner is an answer there over TLS when the connection is open already: on the loopback, and 10 ms away?
 import { Child } from "./child.ts";
 import type { ClientName } from "./clients.ts";
-import { measurePaired, p50 } from "./paired.ts";
+import { measurePaired } from "./paired.ts";
 import type { Plan } from "./paired.ts";
 import { report } from "./report.ts";
 import type { Table } from "./report.ts";
+import { p50 } from "./samples.ts";
 import { BenchServer } from "./server.ts";
 
 const OURS = "ConnectionPool.dispatch";
@@ -51,16 +52,16 @@ async function measure(
   }: Pick<Plan, "rounds" | "warmUpRequests"> & { origin: string; sliceMs: number },
 ): Promise<Table> {
   const subjects = clients.map((name) => ({ label: name, client: { name } }));
-  const paired = await measurePaired({ origin, counts: () => server.counts() }, subjects, {
+  const { samples } = await measurePaired({ origin, counts: () => server.counts() }, subjects, {
     generations: 2,
     ...plan,
     concurrencies: [1],
     sliceMs: () => plan.sliceMs,
   });
   const rows = clients.map((label) => {
-    const row = { client: label, ...paired.row(label, 1) };
+    const row = { client: label, ...samples.row(label, 1) };
     if (!label.includes("no pool")) return row;
-    const lower = 1 / paired.ratio(p50, OURS, label, 1).mean;
+    const lower = 1 / samples.ratio(p50, OURS, label, 1).mean;
     return {
       ...row,
       "p50 over ConnectionPool": `${lower.toFixed(1)}x`,

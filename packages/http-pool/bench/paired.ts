@@ -1,24 +1,15 @@
 import { Child } from "./child.ts";
 import type { ClientOptions } from "./clients.ts";
+import { Samples } from "./samples.ts";
+import type { Sample } from "./samples.ts";
 import type { ServerCounts } from "./server.ts";
-import { tidy } from "./report.ts";
-import type { Row } from "./report.ts";
-import { median, ratioInterval } from "./statistics.ts";
-import type { Interval } from "./statistics.ts";
+import { median } from "./statistics.ts";
 
 export interface Slice {
   readonly concurrency: number;
   readonly durationMs: number;
   /** It goes on until so many were answered. */
   readonly minRequests?: number;
-}
-
-export interface Sample {
-  readonly requests: number;
-  readonly seconds: number;
-  readonly cpuMicroseconds: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
 }
 
 export interface Subject {
@@ -43,22 +34,13 @@ export interface MeasuredServer {
   counts(): Promise<ServerCounts>;
 }
 
-/** By generation, then by round. */
-type Samples = readonly (readonly Sample[])[];
-
-export type Metric = (sample: Sample) => number;
-
-export const cpuPerRequest: Metric = ({ cpuMicroseconds, requests }) => cpuMicroseconds / requests;
-export const rate: Metric = ({ requests, seconds }) => requests / seconds;
-export const p50: Metric = ({ p50Ms }) => p50Ms;
-
 export interface Paired {
-  /** Of one subject over another: ratios within rounds, their medians within generations, the interval of these. */
-  ratio(metric: Metric, subject: string, baseline: string, concurrency: number): Interval;
-  row(subject: string, concurrency: number): Row;
+  readonly samples: Samples;
   /** How busy the server was, as a part of one core. */
   readonly serverLoad: number;
 }
+
+type Clients = ReadonlyMap<string, Child>;
 
 /** One subject at a time, each a short slice, in an order that is rotated from round to round. */
 export async function measurePaired(
@@ -66,39 +48,34 @@ export async function measurePaired(
   subjects: readonly Subject[],
   plan: Plan,
 ): Promise<Paired> {
-  const all = new Map<string, Sample[][]>();
+  const samples = new Samples();
   const busy: number[] = [];
   for (let generation = 0; generation < plan.generations; generation += 1) {
-    const children = await startAll(server.origin, subjects);
-    // Warm code first; connections are opened by the first slice at each concurrency.
-    const warmUp: Slice = {
+    const clients = await startAll(server.origin, rotate(subjects, generation));
+    await eachInTurn(clients, {
       concurrency: plan.concurrencies[1] ?? plan.concurrencies[0] ?? 1,
       durationMs: 1,
       minRequests: plan.warmUpRequests,
-    };
-    for (const child of children.values()) await child.ask<Sample>(warmUp);
+    });
     for (const concurrency of plan.concurrencies) {
       const slice: Slice = { concurrency, durationMs: plan.sliceMs(concurrency) };
-      for (const child of children.values())
-        await child.ask<Sample>({ ...slice, durationMs: slice.durationMs / 2 } satisfies Slice);
+      // Opens the connections.
+      await eachInTurn(clients, { ...slice, durationMs: slice.durationMs / 2 });
+      const before = await server.counts();
+      const startedAt = performance.now();
       for (let round = 0; round < plan.rounds; round += 1) {
-        const order = rotate([...children], generation + round);
-        const before = await server.counts();
-        const startedAt = performance.now();
-        for (const [label, child] of order) {
-          const sample = await child.ask<Sample>(slice);
-          push(all, key(label, concurrency), generation, sample);
-        }
-        const { cpuMs } = await server.counts();
-        busy.push((cpuMs - before.cpuMs) / (performance.now() - startedAt));
+        for (const [label, client] of rotate([...clients], round))
+          samples.add(label, concurrency, generation, await client.ask<Sample>(slice));
       }
+      const { cpuMs } = await server.counts();
+      busy.push((cpuMs - before.cpuMs) / (performance.now() - startedAt));
     }
-    await Promise.all([...children.values()].map((child) => child.kill()));
+    await Promise.all([...clients.values()].map((client) => client.kill()));
   }
-  return summary(all, median(busy));
+  return { samples, serverLoad: median(busy) };
 }
 
-async function startAll(origin: string, subjects: readonly Subject[]): Promise<Map<string, Child>> {
+async function startAll(origin: string, subjects: readonly Subject[]): Promise<Clients> {
   const started = subjects.map(async ({ label, client }) => {
     const [child] = await Child.start("client-process.ts", [JSON.stringify({ ...client, origin })]);
     return [label, child] as const;
@@ -106,49 +83,8 @@ async function startAll(origin: string, subjects: readonly Subject[]): Promise<M
   return new Map(await Promise.all(started));
 }
 
-function summary(all: ReadonlyMap<string, Samples>, serverLoad: number): Paired {
-  const of = (label: string, concurrency: number): Samples =>
-    all.get(key(label, concurrency)) ?? [];
-  return {
-    serverLoad,
-    ratio: (metric, subject, baseline, concurrency) => {
-      const theirs = of(baseline, concurrency);
-      const ratios = of(subject, concurrency).map((rounds, generation) =>
-        median(
-          rounds.map((sample, round) => {
-            const other = theirs[generation]?.[round];
-            return other === undefined ? Number.NaN : metric(sample) / metric(other);
-          }),
-        ),
-      );
-      return ratioInterval(ratios);
-    },
-    row: (subject, concurrency) => {
-      const samples = of(subject, concurrency).flat();
-      const middle = (metric: Metric): number => tidy(median(samples.map(metric)));
-      return {
-        "requests/s": middle(rate),
-        "CPU µs": middle(cpuPerRequest),
-        "p50 ms": middle(p50),
-        "p99 ms": middle(({ p99Ms }) => p99Ms),
-      };
-    },
-  };
-}
-
-function key(label: string, concurrency: number): string {
-  return `${label} ${concurrency}`;
-}
-
-function push(
-  all: Map<string, Sample[][]>,
-  name: string,
-  generation: number,
-  sample: Sample,
-): void {
-  const generations = all.get(name) ?? [];
-  all.set(name, generations);
-  (generations[generation] ??= []).push(sample);
+async function eachInTurn(clients: Clients, slice: Slice): Promise<void> {
+  for (const client of clients.values()) await client.ask<Sample>(slice);
 }
 
 function rotate<T>(items: readonly T[], by: number): T[] {

@@ -116,7 +116,7 @@ async function callApart({ name, pool }: Subject, seconds: number): Promise<numb
 
 function send(client: Client): Promise<void> {
   return new Promise((resolve, reject) => {
-    client.send((error) => (error === undefined ? resolve() : reject(error as Error)));
+    client.send((error) => (error === undefined ? resolve() : reject(error)));
   });
 }
 
