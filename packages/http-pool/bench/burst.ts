@@ -6,7 +6,7 @@ import type { BurstOptions, BurstResult } from "./burst-process.ts";
 
 const REQUESTS = 10_000;
 /** Longer than any of them keeps an idle connection that is not wanted. */
-const QUIET_MS = 7000;
+const QUIET_MS = 5500;
 const MAX_IDLE = 8;
 
 const subjects: readonly (BurstOptions & { readonly label: string })[] = [

@@ -22,7 +22,7 @@ const subjects: readonly Subject[] = [
 ];
 
 const { values } = parseArgs({
-  options: { generations: { type: "string", default: "6" }, json: { type: "boolean" } },
+  options: { generations: { type: "string", default: "5" }, json: { type: "boolean" } },
 });
 const generations = Number(values.generations);
 const server = await BenchServer.start({ kind: "light" });
@@ -31,7 +31,7 @@ const { samples, serverLoad } = await measurePaired(server, subjects, {
   rounds: 12,
   concurrencies: CONCURRENCIES,
   sliceMs: (concurrency) => 15 + 0.1 * concurrency,
-  warmUpRequests: 12_000,
+  warmUp: { durationMs: 600, minRequests: 10_000 },
 });
 await server.kill();
 

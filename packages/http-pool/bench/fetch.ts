@@ -31,11 +31,11 @@ const subjects = [
 ] as const;
 const server = await BenchServer.start({ kind: "light" });
 const { samples, serverLoad } = await measurePaired(server, subjects, {
-  generations: 4,
+  generations: 3,
   rounds: 6,
   concurrencies: CONCURRENCIES,
-  sliceMs: () => 20,
-  warmUpRequests: 2500,
+  sliceMs: () => 25,
+  warmUp: { durationMs: 600, minRequests: 2500 },
 });
 await server.kill();
 
@@ -67,7 +67,7 @@ report([
     title: "fetch: a JSON-RPC POST and its JSON answer, parsed; 95 % intervals in brackets",
     rows,
     notes: [
-      "Every client in a process of its own, four of them one after the other.",
+      "Every client in a process of its own, three of them one after the other.",
       `A/A, "${CONTROL}" over "${BASELINE}", in CPU: ${controls.join("; ")}.`,
       `The server was busy for ${Math.round(100 * serverLoad)} % of the time of one core.`,
     ],

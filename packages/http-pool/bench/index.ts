@@ -12,8 +12,8 @@ const STAGES = [
   ["fetch"],
   ["latency"],
   ["slow-replica"],
-  ["lost-replica"],
-  ["reuse", "burst", "outage"],
+  ["lost-replica", "reuse"],
+  ["burst", "outage"],
 ];
 
 const { values, positionals } = parseArgs({

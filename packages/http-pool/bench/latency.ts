@@ -26,12 +26,17 @@ const near = await measure("latency: TLS on the loopback, one request at a time"
   origin: server.origin,
   rounds: 5,
   sliceMs: 60,
-  warmUpRequests: 300,
+  warmUp: { durationMs: 200, minRequests: 100 },
 });
 const far = await measure(
   `latency: TLS through a proxy that is ${ONE_WAY_MS} ms away, a round trip of ${2 * ONE_WAY_MS} ms`,
   2.9,
-  { origin: `https://127.0.0.1:${port}`, rounds: 2, sliceMs: 400, warmUpRequests: 3 },
+  {
+    origin: `https://127.0.0.1:${port}`,
+    rounds: 2,
+    sliceMs: 400,
+    warmUp: { durationMs: 1, minRequests: 3 },
+  },
 );
 await proxy.kill();
 await server.kill();
@@ -46,10 +51,7 @@ report([
 async function measure(
   title: string,
   goal: number,
-  {
-    origin,
-    ...plan
-  }: Pick<Plan, "rounds" | "warmUpRequests"> & { origin: string; sliceMs: number },
+  { origin, ...plan }: Pick<Plan, "rounds" | "warmUp"> & { origin: string; sliceMs: number },
 ): Promise<Table> {
   const subjects = clients.map((name) => ({ label: name, client: { name } }));
   const { samples } = await measurePaired({ origin, counts: () => server.counts() }, subjects, {

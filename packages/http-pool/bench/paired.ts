@@ -24,8 +24,8 @@ export interface Plan {
   readonly rounds: number;
   readonly concurrencies: readonly number[];
   readonly sliceMs: (concurrency: number) => number;
-  /** Requests of each client until its code is compiled. */
-  readonly warmUpRequests: number;
+  /** At least so long and so many requests of each client, until its code is compiled. */
+  readonly warmUp: Pick<Required<Slice>, "durationMs" | "minRequests">;
 }
 
 /** What the clients talk to, and who counts for it. */
@@ -54,8 +54,7 @@ export async function measurePaired(
     const clients = await startAll(server.origin, rotate(subjects, generation));
     await eachInTurn(clients, {
       concurrency: plan.concurrencies[1] ?? plan.concurrencies[0] ?? 1,
-      durationMs: 1,
-      minRequests: plan.warmUpRequests,
+      ...plan.warmUp,
     });
     for (const concurrency of plan.concurrencies) {
       const slice: Slice = { concurrency, durationMs: plan.sliceMs(concurrency) };

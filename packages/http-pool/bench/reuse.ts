@@ -5,8 +5,8 @@ import { report, tidy } from "./report.ts";
 import type { Row } from "./report.ts";
 import { BenchServer } from "./server.ts";
 
-const STEADY_REQUESTS = 100_000;
-const CONCURRENCY = 50;
+const STEADY_REQUESTS = 40_000;
+const CONCURRENCY = 20;
 const APART_SECONDS = [1, 3.5, 10];
 /** Separate clients that each call, wait, and call again: at most so often, and for no longer than this. */
 const CALLERS = 40;
@@ -34,14 +34,14 @@ const ours: readonly Subject[] = [
   { label: "ConnectionPool", name: "ConnectionPool.dispatch" },
 ];
 
-const apart = measureApart([...ours, ...rivals]);
+const apart = await measureApart([...ours, ...rivals]);
 const steady: Row[] = [];
 for (const subject of [...ours.slice(-1), ...rivals]) steady.push(await measureSteady(subject));
 report([
   { title: `reuse: ${STEADY_REQUESTS} requests, ${CONCURRENCY} at a time`, rows: steady },
   {
     title: "reuse: calls that are seconds apart, Node's own server with its defaults",
-    rows: await apart,
+    rows: apart,
     notes: [
       `Calls after the first that found a connection open, of all such calls of ${CALLERS} clients, in real time.`,
     ],

@@ -10,8 +10,8 @@ import { quantile } from "./statistics.ts";
 const RATE = 400;
 const SLOWER_MS = 500;
 const WARM_UP_MS = 1000;
-const HEALTHY_MS = 4000;
-const SLOW_MS = 10_000;
+const HEALTHY_MS = 3000;
+const SLOW_MS = 8000;
 const GOAL = 2.5;
 
 // All at the same time, so that every one of them meets the same noise; the replicas hardly have anything to do.
