@@ -37,10 +37,6 @@ const creators = {
   "undici Agent.dispatch": ({ origin, connections }) =>
     dispatching(undiciAgent(connections), origin),
   "undici Pool.request": (options) => requesting(undiciPool(options), options.origin),
-  "undici BalancedPool.request": ({ origin, connections }) =>
-    requesting(new undici.BalancedPool(origin, { connections, allowH2: false }), origin),
-  "undici RoundRobinPool.request": ({ origin, connections }) =>
-    requesting(new undici.RoundRobinPool(origin, { connections, allowH2: false }), origin),
   "undici.request, Agent": ({ origin, connections }) => {
     const dispatcher = undiciAgent(connections);
     const options = { dispatcher, method: "POST", headers: REQUEST_HEADERS, body: REQUEST_BODY };

@@ -18,8 +18,6 @@ const clients: readonly ClientName[] = [
   "undici.fetch, Agent",
   "undici.request, Agent",
   "undici Pool.request",
-  "undici BalancedPool.request",
-  "undici RoundRobinPool.request",
   "node:http, keepAlive",
   "agentkeepalive",
 ];
@@ -31,11 +29,11 @@ const subjects = [
 ] as const;
 const server = await BenchServer.start({ kind: "light" });
 const { samples, serverLoad } = await measurePaired(server, subjects, {
-  generations: 3,
-  rounds: 6,
+  generations: 4,
+  rounds: 3,
   concurrencies: CONCURRENCIES,
-  sliceMs: () => 25,
-  warmUp: { durationMs: 600, minRequests: 2500 },
+  sliceMs: () => 60,
+  warmUp: { durationMs: 400, minRequests: 2500 },
 });
 await server.kill();
 
@@ -67,7 +65,7 @@ report([
     title: "fetch: a JSON-RPC POST and its JSON answer, parsed; 95 % intervals in brackets",
     rows,
     notes: [
-      "Every client in a process of its own, three of them one after the other.",
+      "Every client in a process of its own, four of them one after the other.",
       `A/A, "${CONTROL}" over "${BASELINE}", in CPU: ${controls.join("; ")}.`,
       `The server was busy for ${Math.round(100 * serverLoad)} % of the time of one core.`,
     ],
