@@ -1,0 +1,37 @@
+export interface Interval {
+  readonly mean: number;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Two-sided 95 % quantiles of Student's t for 1, 2, … degrees of freedom. */
+const STUDENT_95 = [
+  12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228, 2.201, 2.179, 2.16, 2.145,
+  2.131, 2.12, 2.11, 2.101, 2.093,
+];
+
+/** Geometric mean of ratios that were measured independently, and its 95 % confidence interval. */
+export function ratioInterval(ratios: readonly number[]): Interval {
+  const logs = ratios.map((ratio) => Math.log(ratio));
+  const mean = logs.reduce((sum, log) => sum + log, 0) / logs.length;
+  const squares = logs.reduce((sum, log) => sum + (log - mean) ** 2, 0);
+  const freedom = logs.length - 1;
+  const error = Math.sqrt(squares / freedom / logs.length);
+  const margin = (STUDENT_95[freedom - 1] ?? 2.093) * error;
+  return { mean: Math.exp(mean), low: Math.exp(mean - margin), high: Math.exp(mean + margin) };
+}
+
+export function inverse({ mean, low, high }: Interval): Interval {
+  return { mean: 1 / mean, low: 1 / high, high: 1 / low };
+}
+
+export function median(values: readonly number[]): number {
+  return quantile(values, 0.5);
+}
+
+/** The smallest value that a part of `share` of them does not exceed. */
+export function quantile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const index = Math.max(0, Math.ceil(share * sorted.length) - 1);
+  return sorted[index] ?? Number.NaN;
+}
