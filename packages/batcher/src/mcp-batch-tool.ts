@@ -1,4 +1,4 @@
-import type { AddOptions } from "./engine.ts";
+import type { AddOptions } from "./add-options.ts";
 import { BatcherError, BatchOverloadError } from "./errors.ts";
 import { requestContext, textResult } from "./mcp-types.ts";
 import type { HandlerExtra, TextToolResult } from "./mcp-types.ts";
