@@ -162,8 +162,7 @@ describe("a processor that breaks its contract", () => {
         reject(new Error("changed my mind"));
         throw new Error("and again");
       };
-      const name: string = "then";
-      return { [name]: then } as never;
+      return Object.fromEntries([["then", then]]) as never;
     });
     expect(results.map(({ status }) => status)).toEqual(range(3).map(() => "fulfilled"));
   });
