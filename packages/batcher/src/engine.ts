@@ -88,12 +88,12 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     const lanes = dispatcher.lanesAt(context === undefined ? 0 : context.depthOf(this));
     if (lanes.queued >= queueLimit || lanes.queuedBytes + bytes > queueMaxBytes) return undefined;
     const terms =
-      options === undefined && bytes === 0 && context === undefined
+      bytes === 0 && context === undefined && options?.key === undefined
         ? undefined
-        : termsOf(options, bytes, context);
+        : termsOf(bytes, context, options?.key);
     const deadlineMs = options?.deadlineMs;
     const arrival = deadlineMs === undefined ? this.#stamp() : { at: this.now(), host: this };
-    const job = new Job(item, arrival, terms, resolve, reject);
+    const job = new Job(item, arrival, options?.priority ?? 0, terms, resolve, reject);
     this.counters.accepted += 1;
     if (deadlineMs !== undefined) job.dueWithin(deadlineMs);
     dispatcher.push(job, processor, lanes);
@@ -281,16 +281,14 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
 }
 
 function termsOf(
-  options: AddOptions | undefined,
   bytes: number,
   context: CallContext | undefined,
+  key: string | undefined,
 ): JobTerms {
   const terms = new JobTerms();
   terms.bytes = bytes;
   terms.context = context;
-  if (options === undefined) return terms;
-  terms.priority = options.priority ?? 0;
-  terms.key = options.key;
+  terms.key = key;
   return terms;
 }
 

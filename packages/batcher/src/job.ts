@@ -43,6 +43,7 @@ export interface JobShare {
 export class Job<T, R> {
   readonly item: T;
   readonly arrival: Arrival<T, R>;
+  readonly priority: number;
   terms: JobTerms | undefined;
   state: "queued" | "running" | "settled" = "queued";
   /** Owned by the queue while queued, by the call while running. */
@@ -56,12 +57,14 @@ export class Job<T, R> {
   constructor(
     item: T,
     arrival: Arrival<T, R>,
+    priority: number,
     terms: JobTerms | undefined,
     resolve: Resolve<T, R>,
     reject: Reject<T, R>,
   ) {
     this.item = item;
     this.arrival = arrival;
+    this.priority = priority;
     this.terms = terms;
     this.#resolve = resolve;
     this.#reject = reject;
@@ -69,10 +72,6 @@ export class Job<T, R> {
 
   get bytes(): number {
     return this.terms === undefined ? 0 : this.terms.bytes;
-  }
-
-  get priority(): number {
-    return this.terms === undefined ? 0 : this.terms.priority;
   }
 
   get key(): string | undefined {
@@ -156,7 +155,6 @@ export class Job<T, R> {
 /** What only some items have. */
 export class JobTerms {
   bytes = 0;
-  priority = 0;
   key: string | undefined = undefined;
   context: CallContext | undefined = undefined;
   group: JobGroup | undefined = undefined;

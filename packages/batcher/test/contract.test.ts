@@ -162,7 +162,8 @@ describe("a processor that breaks its contract", () => {
         reject(new Error("changed my mind"));
         throw new Error("and again");
       };
-      return Object.fromEntries([["then", then]]) as never;
+      const thenable = { get: () => then };
+      return new Proxy({}, thenable) as never;
     });
     expect(results.map(({ status }) => status)).toEqual(range(3).map(() => "fulfilled"));
   });

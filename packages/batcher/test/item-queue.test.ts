@@ -17,8 +17,8 @@ const ignore = () => undefined;
 function job(item: number, wish: Wish = {}) {
   const { priority = 0, key, at = 0, deadlineMs = Infinity, bytes = 0 } = wish;
   const host = { onSettled: () => undefined };
-  const terms = Object.assign(new JobTerms(), { priority, key, bytes });
-  const made = new Job<number, number>(item, { at, host }, terms, ignore, ignore);
+  const terms = Object.assign(new JobTerms(), { key, bytes });
+  const made = new Job<number, number>(item, { at, host }, priority, terms, ignore, ignore);
   if (deadlineMs !== Infinity) made.dueWithin(deadlineMs);
   return made;
 }
