@@ -1,15 +1,23 @@
+import { checkAddOptions } from "./add-options.ts";
+import type { AddOptions } from "./add-options.ts";
 import type { BatchRecord } from "./controller.ts";
-import { BatchOverloadError, BatcherPausedError, BatcherOptionError } from "./errors.ts";
+import {
+  BatcherOptionError,
+  BatcherPausedError,
+  BatcherReentryError,
+  BatchOverloadError,
+} from "./errors.ts";
 import { Engine } from "./engine.ts";
-import type { AddOptions } from "./engine.ts";
+import { checkListener } from "./events.ts";
 import type { BatcherEvents } from "./events.ts";
 import { Intake } from "./intake.ts";
 import { batcherFamilies } from "./metric-families.ts";
 import type { MetricFamily } from "./metric-families.ts";
+import { CallContext } from "./nesting.ts";
 import {
   checkFunction,
   checkInteger,
-  checkNumber,
+  checkKnown,
   checkSignal,
   resolveOptions,
   tuneOptions,
@@ -18,7 +26,6 @@ import type { BatchProcessorOptions, TunableOptions } from "./options.ts";
 import { orderedStream } from "./ordered-stream.ts";
 import type { Processor } from "./processor.ts";
 import type { BatcherStats } from "./stats.ts";
-import { maxDelayMs } from "./timers.ts";
 
 export interface ProcessBatchOptions {
   /** Called at most once a tick with how many of the items are done; it never goes back. */
@@ -39,7 +46,7 @@ export class BatchProcessor<T, R> {
   readonly #families: readonly MetricFamily[];
 
   /** @throws BatcherOptionError */
-  constructor(processor: Processor<T, R>, options: BatchProcessorOptions<T> = {}) {
+  constructor(processor: Processor<T, R>, options: BatchProcessorOptions<T, R> = {}) {
     checkFunction("processor", processor);
     this.#processor = processor;
     this.#engine = new Engine(resolveOptions(options));
@@ -57,8 +64,8 @@ export class BatchProcessor<T, R> {
         checkAddOptions(options);
         options.signal?.throwIfAborted();
       }
-      const job = this.#engine.submit(item, this.#processor, { resolve, reject }, options);
-      if (job === undefined) reject(this.#overload());
+      if (!this.#engine.add(item, this.#processor, resolve, reject, options))
+        reject(this.#overload());
     });
   }
 
@@ -69,9 +76,12 @@ export class BatchProcessor<T, R> {
   processBatch(
     items: readonly T[],
     processor: Processor<T, R> = this.#processor,
-    { signal, onProgress }: ProcessBatchOptions = {},
+    options: ProcessBatchOptions = {},
   ): Promise<PromiseSettledResult<R>[]> {
     return new Promise((resolve) => {
+      checkKnown(options, ["onProgress", "signal"]);
+      const { onProgress, signal } = options;
+      const context = CallContext.current();
       if (!Array.isArray(items)) throw new BatcherOptionError("items", "an array", items);
       checkFunction("processor", processor);
       checkSignal(signal);
@@ -81,11 +91,12 @@ export class BatchProcessor<T, R> {
         items: [...items],
         signal,
         onProgress,
-        submit: (item, outcome) => this.#engine.submit(item, processor, outcome),
+        submit: (item, fulfil, reject) =>
+          this.#engine.submit(item, processor, fulfil, reject, context),
         onSettled: resolve,
       });
       if (signal?.aborted === true) intake.refuse(signal.reason);
-      else this.#engine.waitForRoom(intake);
+      else this.#engine.waitForRoom(intake, context);
     });
   }
 
@@ -95,8 +106,10 @@ export class BatchProcessor<T, R> {
    */
   stream(
     source: AsyncIterable<T> | Iterable<T>,
-    { signal, windowItems }: StreamOptions = {},
+    options: StreamOptions = {},
   ): AsyncIterable<PromiseSettledResult<R>> {
+    checkKnown(options, ["windowItems", "signal"]);
+    const { signal, windowItems } = options;
     const { maxBatchSize, maxConcurrentBatches } = this.#engine.tunables;
     if (windowItems !== undefined) checkInteger("windowItems", windowItems, 1, 10_000_000);
     checkSignal(signal);
@@ -107,8 +120,9 @@ export class BatchProcessor<T, R> {
       source,
       signal,
       windowItems: windowItems ?? maxBatchSize * maxConcurrentBatches,
-      submit: (item, outcome) => this.#engine.submit(item, this.#processor, outcome),
-      waitForRoom: (waiter) => this.#engine.waitForRoom(waiter),
+      submit: (item, { resolve, reject }, context) =>
+        this.#engine.submit(item, this.#processor, resolve, reject, context),
+      waitForRoom: (waiter, context) => this.#engine.waitForRoom(waiter, context),
     });
   }
 
@@ -129,8 +143,10 @@ export class BatchProcessor<T, R> {
   /**
    * Resolves when nothing is queued or running.
    * @throws BatcherPausedError if the batcher is paused with items queued.
+   * @throws BatcherReentryError inside of a processor, whose call it would wait for.
    */
   async drain(): Promise<void> {
+    if (this.#engine.reentered) throw new BatcherReentryError();
     const { dispatcher } = this.#engine;
     if (dispatcher.paused && dispatcher.queued > 0) throw new BatcherPausedError(dispatcher.queued);
     await this.#engine.whenIdle();
@@ -146,11 +162,12 @@ export class BatchProcessor<T, R> {
 
   /**
    * Takes nothing more, rejects what is queued with `BatchClosedError`, lets running calls finish (within `batchTimeoutMs`) without
-   * retries or splits, and resolves when they have.
+   * retries or splits, and resolves when they have; at once when it is called from inside of one of them.
    */
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    const { reentered } = this.#engine;
     this.#engine.close();
-    return this.#engine.whenIdle();
+    if (!reentered) await this.#engine.whenIdle();
   }
 
   [Symbol.asyncDispose](): Promise<void> {
@@ -158,11 +175,13 @@ export class BatchProcessor<T, R> {
   }
 
   on<E extends keyof BatcherEvents>(event: E, listener: BatcherEvents[E]): this {
+    checkListener(event, listener);
     this.#engine.events.on(event, listener);
     return this;
   }
 
   off<E extends keyof BatcherEvents>(event: E, listener: BatcherEvents[E]): this {
+    checkListener(event, listener);
     this.#engine.events.off(event, listener);
     return this;
   }
@@ -180,6 +199,7 @@ export class BatchProcessor<T, R> {
       runningBatches: dispatcher.running,
       runningItems: dispatcher.runningItems,
       accepted: counters.accepted,
+      deduplicated: counters.deduplicated,
       settled: { ...counters.settled },
       batches: { ...counters.batches },
       retries: counters.retries,
@@ -211,12 +231,4 @@ export class BatchProcessor<T, R> {
         : `queueMaxBytes = ${tunables.queueMaxBytes}`;
     return new BatchOverloadError(limit, queued, retryAfterMs);
   }
-}
-
-function checkAddOptions({ priority, deadlineMs, signal, key }: AddOptions): void {
-  if (priority !== undefined) checkInteger("priority", priority, -100, 100);
-  if (deadlineMs !== undefined) checkNumber("deadlineMs", deadlineMs, 0, maxDelayMs);
-  if (key !== undefined && typeof key !== "string")
-    throw new BatcherOptionError("key", "a string", key);
-  checkSignal(signal);
 }

@@ -1,17 +1,21 @@
 import { bisect } from "./bisect.ts";
 import type { CallFailure } from "./bisect.ts";
 import type { BatchOutcome, BatchRecord, BatchSettings } from "./controller.ts";
-import { BatchContractError, BatchItemError, BatchTimeoutError } from "./errors.ts";
+import { BatchContractError, BatchItemError, BatchTimeoutError, describe } from "./errors.ts";
 import { verdicts } from "./failure.ts";
 import type { Verdict } from "./failure.ts";
 import type { Job } from "./job.ts";
+import { CallContext } from "./nesting.ts";
 import type { Settings, Tunables } from "./options.ts";
 import { ProcessorCall } from "./processor-call.ts";
-import type { ItemResult, Processor } from "./processor.ts";
+import type { CallAnswer } from "./processor-call.ts";
+import type { Processor } from "./processor.ts";
+import { settleAll } from "./results.ts";
+import { retryAfterMsOf } from "./retry-after.ts";
 
 /** What a run needs from the batcher it belongs to. */
-export interface RunHost<T> {
-  readonly settings: Settings<T>;
+export interface RunHost<T, R> {
+  readonly settings: Settings<T, R>;
   readonly tunables: Tunables;
   readonly closing: boolean;
   onCall(record: BatchRecord): void;
@@ -41,12 +45,12 @@ export interface RunInit {
 
 /** One dispatched batch, from its first call until every job of it has settled. It keeps its slot through all of it. */
 export class BatchRun<T, R> {
-  readonly #host: RunHost<T>;
+  readonly #host: RunHost<T, R>;
   readonly #processor: Processor<T, R>;
   readonly #init: RunInit;
   #calls = 0;
 
-  constructor(host: RunHost<T>, processor: Processor<T, R>, init: RunInit) {
+  constructor(host: RunHost<T, R>, processor: Processor<T, R>, init: RunInit) {
     this.#host = host;
     this.#processor = processor;
     this.#init = init;
@@ -91,13 +95,13 @@ export class BatchRun<T, R> {
   async #attempt(jobs: readonly Job<T, R>[]): Promise<CallFailure | undefined> {
     const { settings } = this.#host;
     for (let attempt = 1; ; attempt++) {
-      const live = jobs.filter(unsettled);
+      const live = jobs.every(unsettled) ? jobs : jobs.filter(unsettled);
       if (live.length === 0) return undefined;
       const failure = await this.#call(live);
       if (failure?.verdict !== "transient" || !settings.idempotent) return failure;
       if (attempt >= this.#host.tunables.maxAttempts || this.#host.closing) return failure;
-      if (!this.#host.takeRetry()) return failure;
-      const delayMs = this.#backoffMs(attempt);
+      const delayMs = this.#backoffMs(attempt, failure.error);
+      if (delayMs === undefined || !this.#host.takeRetry()) return failure;
       this.#host.onRetry({
         batchId: this.#init.batchId,
         attempt: this.#calls + 1,
@@ -110,31 +114,39 @@ export class BatchRun<T, R> {
     }
   }
 
-  async #call(jobs: readonly Job<T, R>[]): Promise<CallFailure | undefined> {
+  #call(jobs: readonly Job<T, R>[]): Promise<CallFailure | undefined> {
     const { settings, tunables } = this.#host;
     this.#calls += 1;
     if (this.#calls === 1) this.#host.onFirstCall();
-    const { batchId } = this.#init;
     const call = new ProcessorCall(jobs, {
-      batchId,
+      batchId: this.#init.batchId,
       attempt: this.#calls,
       timeoutMs: tunables.batchTimeoutMs,
       timers: settings.timers,
+      context: new CallContext(this.#host, contextsOf(jobs)),
+      matches: settings.matches,
     });
     const startedAtMs = settings.now();
-    const answer = await call.run(this.#processor);
+    return call.run(this.#processor).then((answer) => this.#onAnswer(jobs, answer, startedAtMs));
+  }
+
+  #onAnswer(
+    jobs: readonly Job<T, R>[],
+    answer: CallAnswer,
+    startedAtMs: number,
+  ): CallFailure | undefined {
     const failure = answer.ok ? undefined : this.#judge(answer.error, jobs.length);
-    const failed = answer.ok ? countFailed(answer.results) : jobs.length;
+    const failed = answer.ok ? answer.failed : jobs.length;
     if (failure?.verdict === "too-large") this.#host.onTooLarge(jobs.length);
     this.#host.onCall({
-      batchId,
+      batchId: this.#init.batchId,
       attempt: this.#calls,
       size: jobs.length,
       succeeded: jobs.length - failed,
       failed,
       outcome: outcomeOf(failure, failed),
       startedAtMs,
-      durationMs: settings.now() - startedAtMs,
+      durationMs: this.#host.settings.now() - startedAtMs,
       waitMs: this.#init.waitMs,
       saturated: this.#init.saturated,
       settings: this.#init.settings,
@@ -148,11 +160,17 @@ export class BatchRun<T, R> {
     return { error, size, verdict: verdictOf(this.#host.settings.classify, error) };
   }
 
-  /** "Full jitter": a uniform share of an exponentially growing bound. */
-  #backoffMs(attempt: number): number {
+  /**
+   * "Full jitter": a uniform share of an exponentially growing bound, but no less than the server asks for. `undefined` when
+   * it asks for more than `retryBackoffMaxMs`: to wait so long is the caller's decision.
+   */
+  #backoffMs(attempt: number, error: unknown): number | undefined {
     const { retryBackoffMs, retryBackoffMaxMs } = this.#host.tunables;
     const bound = Math.min(retryBackoffMs * 2 ** (attempt - 1), retryBackoffMaxMs);
-    return Math.round(bound * this.#host.settings.random());
+    const share = this.#host.settings.random();
+    const jittered = Math.round(bound * (share >= 0 && share <= 1 ? share : 1));
+    const asked = retryAfterMsOf(error) ?? 0;
+    return asked > retryBackoffMaxMs ? undefined : Math.max(jittered, asked);
   }
 }
 
@@ -161,7 +179,7 @@ function unsettled<T, R>(job: Job<T, R>): boolean {
 }
 
 function blame<T, R>(job: Job<T, R>, cause: unknown): void {
-  const message = cause instanceof Error ? cause.message : String(cause);
+  const message = cause instanceof Error ? cause.message : describe(cause);
   job.reject(new BatchItemError(`the item failed in a call of its own: ${message}`, { cause }));
 }
 
@@ -184,32 +202,8 @@ function outcomeOf(failure: CallFailure | undefined, failed: number): BatchOutco
   return failure.verdict === "too-large" ? "too-large" : "failed";
 }
 
-function settleAll<T, R>(jobs: readonly Job<T, R>[], results: readonly ItemResult<R>[]): void {
-  let index = 0;
-  for (const job of jobs) {
-    const result = results[index++] as ItemResult<R>;
-    if (result instanceof Error) job.reject(result);
-    else if (isRejected(result)) job.reject(result.reason);
-    else job.fulfil(isFulfilled(result) ? result.value : result);
-  }
-}
-
-function countFailed(results: readonly unknown[]): number {
-  let failed = 0;
-  for (const result of results) if (result instanceof Error || isRejected(result)) failed += 1;
-  return failed;
-}
-
-function isFulfilled<R>(result: ItemResult<R>): result is PromiseFulfilledResult<R> {
-  return statusOf(result) === "fulfilled" && "value" in Object(result);
-}
-
-function isRejected(result: unknown): result is PromiseRejectedResult {
-  return statusOf(result) === "rejected" && "reason" in Object(result);
-}
-
-function statusOf(result: unknown): unknown {
-  return typeof result === "object" && result !== null
-    ? (result as { readonly status?: unknown }).status
-    : undefined;
+function contextsOf<T, R>(jobs: readonly Job<T, R>[]): Set<CallContext> | undefined {
+  let contexts: Set<CallContext> | undefined;
+  for (const { context } of jobs) if (context !== undefined) (contexts ??= new Set()).add(context);
+  return contexts;
 }

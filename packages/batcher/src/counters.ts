@@ -6,6 +6,7 @@ export class Counters {
   accepted = 0;
   retries = 0;
   overloads = 0;
+  deduplicated = 0;
   readonly settled: Record<Settlement, number> = {
     fulfilled: 0,
     rejected: 0,

@@ -1,6 +1,6 @@
 import type { Job } from "./job.ts";
 
-/** Earliest deadline first, first come first among equals. Jobs know their index, so any of them leaves in O(log n). */
+/** Earliest deadline first, first come first among equals. Jobs know their position, so any of them leaves in O(log n). */
 export class DeadlineHeap<T, R> {
   readonly #jobs: Job<T, R>[] = [];
 
@@ -14,12 +14,11 @@ export class DeadlineHeap<T, R> {
   }
 
   remove(job: Job<T, R>): void {
-    const index = job.heapIndex;
+    const index = job.position;
     const last = this.#jobs.pop();
-    job.heapIndex = -1;
     if (last === undefined || last === job) return;
     this.#sink(last, index);
-    this.#rise(last, last.heapIndex);
+    this.#rise(last, last.position);
   }
 
   #rise(job: Job<T, R>, from: number): void {
@@ -42,7 +41,7 @@ export class DeadlineHeap<T, R> {
       const child =
         right !== undefined && left !== undefined && precedes(right, left) ? right : left;
       if (child === undefined || !precedes(child, job)) break;
-      const next = child.heapIndex;
+      const next = child.position;
       this.#place(child, index);
       index = next;
     }
@@ -51,12 +50,16 @@ export class DeadlineHeap<T, R> {
 
   #place(job: Job<T, R>, index: number): void {
     this.#jobs[index] = job;
-    job.heapIndex = index;
+    job.position = index;
   }
 }
 
 function precedes<T, R>(one: Job<T, R>, other: Job<T, R>): boolean {
   return one.deadlineAt === other.deadlineAt
-    ? one.sequence < other.sequence
+    ? sequenceOf(one) < sequenceOf(other)
     : one.deadlineAt < other.deadlineAt;
+}
+
+function sequenceOf<T, R>({ terms }: Job<T, R>): number {
+  return terms?.sequence ?? 0;
 }

@@ -1,6 +1,8 @@
 import type { BatchSettings } from "./controller.ts";
-import { ItemQueue } from "./item-queue.ts";
 import type { Job } from "./job.ts";
+import { Lanes } from "./lanes.ts";
+import type { Lane } from "./lanes.ts";
+import { deepest } from "./nesting.ts";
 import type { Processor } from "./processor.ts";
 import type { Timers } from "./timers.ts";
 
@@ -24,18 +26,28 @@ export interface DispatcherHost<T, R> {
   ageingMs(): number;
   /** Removes what should not be dispatched any more. */
   screen(jobs: Job<T, R>[], now: number): Job<T, R>[];
-  /** Must not reject; the slot is free when it resolves. */
+  /** The slot is free when it settles. */
   start(dispatch: Dispatch<T, R>): Promise<void>;
   onRoom(): void;
   onSlotFree(): void;
 }
 
-/** Takes batches from the queues of each processor in turn, while slots are free. */
+/** A lane to serve, and the slot for it: 0 for one of the common ones, else the one that is kept for that depth. */
+interface Choice<T, R> {
+  readonly lane: Lane<T, R>;
+  readonly depth: number;
+  readonly slot: number;
+}
+
+/**
+ * Takes batches from the lanes of each processor in turn, while slots are free. Items that were added from inside running
+ * calls go first, and each depth of nesting has one slot beside the common ones, so that no call waits for its own slot.
+ */
 export class Dispatcher<T, R> {
   readonly #host: DispatcherHost<T, R>;
-  readonly #lanes = new Map<Processor<T, R>, ItemQueue<T, R>>();
-  #queued = 0;
-  #queuedBytes = 0;
+  readonly #depths: Lanes<T, R>[] = [];
+  readonly #nestedSlots = new Set<number>();
+  readonly #shallow: Lanes<T, R> = new Lanes();
   #running = 0;
   #runningItems = 0;
   #paused = false;
@@ -46,14 +58,16 @@ export class Dispatcher<T, R> {
 
   constructor(host: DispatcherHost<T, R>) {
     this.#host = host;
+    this.#depths.push(this.#shallow);
   }
 
   get queued(): number {
-    return this.#queued;
+    if (this.#depths.length === 1) return this.#shallow.queued;
+    return this.#depths.reduce((sum, { queued }) => sum + queued, 0);
   }
 
   get queuedBytes(): number {
-    return this.#queuedBytes;
+    return this.#depths.reduce((sum, { queuedBytes }) => sum + queuedBytes, 0);
   }
 
   get running(): number {
@@ -77,24 +91,14 @@ export class Dispatcher<T, R> {
     if (!paused) this.schedule();
   }
 
-  push(job: Job<T, R>, processor: Processor<T, R>): void {
-    let lane = this.#lanes.get(processor);
-    if (lane === undefined) {
-      lane = new ItemQueue();
-      this.#lanes.set(processor, lane);
-    }
-    if (this.#queued === 0) this.#waitingSince = job.enqueuedAt;
-    lane.push(job);
-    this.#queued += 1;
-    this.#queuedBytes += job.bytes;
-    this.schedule();
+  lanesAt(depth: number): Lanes<T, R> {
+    return (depth === 0 ? this.#shallow : this.#depths[depth]) ?? this.#deepen(depth);
   }
 
-  /** Forgets a queued job that settled. */
-  remove(job: Job<T, R>): void {
-    job.queue?.remove(job);
-    this.#queued -= 1;
-    this.#queuedBytes -= job.bytes;
+  push(job: Job<T, R>, processor: Processor<T, R>, lanes: Lanes<T, R>): void {
+    if (lanes.queued === 0 && this.queued === 0) this.#waitingSince = job.arrival.at;
+    lanes.push(job, processor);
+    this.schedule();
   }
 
   /** Every job still queued. */
@@ -102,7 +106,7 @@ export class Dispatcher<T, R> {
     this.#host.timers.clear(this.#lingerTimer);
     this.#lingerTimer = undefined;
     const now = this.#host.now();
-    return [...this.#lanes.values()].flatMap((lane) => this.#take(lane, Infinity, now));
+    return this.#depths.flatMap((lanes) => lanes.takeAll(now));
   }
 
   /** Dispatches once the present tick and its microtasks are over, so that what is added together goes together. */
@@ -118,29 +122,38 @@ export class Dispatcher<T, R> {
 
   readonly #pump = (): void => {
     this.#scheduled = false;
-    while (!this.#paused && this.#queued > 0) {
+    while (!this.#paused && this.queued > 0) {
       const now = this.#host.now();
       const limits = this.#host.limits(now);
-      if (this.#running >= limits.concurrency) return;
-      const next = this.#nextLane(limits, now);
-      if (next === undefined) return;
-      this.#dispatch(next[0], next[1], limits, now);
+      const common = this.#running - this.#nestedSlots.size < limits.concurrency;
+      const choice = common ? this.#choose(limits, now) : this.#chooseNested(limits);
+      if (choice === undefined) return;
+      this.#dispatch(choice, limits, now);
       this.#host.onRoom();
     }
   };
 
-  /** The first lane with a full batch; or the first at all, unless a partial batch has yet to linger. */
-  #nextLane(limits: Limits, now: number): readonly [Processor<T, R>, ItemQueue<T, R>] | undefined {
-    let partial: [Processor<T, R>, ItemQueue<T, R>] | undefined;
-    for (const entry of this.#lanes) {
-      const { size } = entry[1];
-      if (size >= limits.size) return entry;
-      if (size === 0) this.#lanes.delete(entry[0]);
-      else partial ??= entry;
+  /** The deepest full batch; or the deepest at all, unless a partial batch has yet to linger. */
+  #choose(limits: Limits, now: number): Choice<T, R> | undefined {
+    let found: Choice<T, R> | undefined;
+    for (let depth = this.#depths.length - 1; depth >= 0; depth--) {
+      const { full, partial } = this.lanesAt(depth).find(limits.size);
+      if (full !== undefined) return { lane: full, depth, slot: 0 };
+      if (partial !== undefined) found ??= { lane: partial, depth, slot: 0 };
     }
     const dueAt = this.#waitingSince + limits.lingerMs;
-    if (partial === undefined || this.#running === 0 || now >= dueAt) return partial;
+    if (found === undefined || this.#running === 0 || now >= dueAt) return found;
     this.#linger(dueAt, now);
+    return undefined;
+  }
+
+  #chooseNested({ size }: Limits): Choice<T, R> | undefined {
+    for (let depth = this.#depths.length - 1; depth > 0; depth--) {
+      if (this.#nestedSlots.has(depth)) continue;
+      const { full, partial } = this.lanesAt(depth).find(size);
+      const lane = full ?? partial;
+      if (lane !== undefined) return { lane, depth, slot: depth };
+    }
     return undefined;
   }
 
@@ -158,34 +171,38 @@ export class Dispatcher<T, R> {
     );
   }
 
-  #dispatch(processor: Processor<T, R>, lane: ItemQueue<T, R>, limits: Limits, now: number): void {
-    const taken = this.#take(lane, limits.size, now);
-    this.#lanes.delete(processor);
-    if (lane.size > 0) this.#lanes.set(processor, lane);
+  #dispatch({ lane, depth, slot }: Choice<T, R>, limits: Limits, now: number): void {
+    const taken = this.lanesAt(depth).take(lane, limits.size, now, this.#host.ageingMs());
     this.#waitingSince = now;
     const jobs = this.#host.screen(taken, now);
     if (jobs.length === 0) return this.#host.onSlotFree();
     this.#running += 1;
     this.#runningItems += jobs.length;
+    if (slot > 0) this.#nestedSlots.add(slot);
     const saturated = taken.length >= limits.size;
-    void this.#occupy({ processor, jobs, limits, saturated, now });
+    void this.#occupy({ processor: lane.processor, jobs, limits, saturated, now }, slot);
   }
 
-  async #occupy(dispatch: Dispatch<T, R>): Promise<void> {
-    await this.#host.start(dispatch);
+  async #occupy(dispatch: Dispatch<T, R>, slot: number): Promise<void> {
+    try {
+      await this.#host.start(dispatch);
+    } catch (error) {
+      // A thrown value so odd that looking at it throws (a revoked proxy): its items must not be lost for that.
+      for (const job of dispatch.jobs) job.reject(error);
+    }
     this.#running -= 1;
     this.#runningItems -= dispatch.jobs.length;
+    this.#nestedSlots.delete(slot);
     this.schedule();
     this.#host.onSlotFree();
   }
 
-  #take(lane: ItemQueue<T, R>, limit: number, now: number): Job<T, R>[] {
-    const jobs = lane.take(limit, now, this.#host.ageingMs());
-    for (const job of jobs) {
-      job.state = "running";
-      this.#queuedBytes -= job.bytes;
+  #deepen(depth: number): Lanes<T, R> {
+    let lanes = this.#shallow;
+    while (this.#depths.length <= Math.min(depth, deepest)) {
+      lanes = new Lanes();
+      this.#depths.push(lanes);
     }
-    this.#queued -= jobs.length;
-    return jobs;
+    return lanes;
   }
 }

@@ -1,3 +1,4 @@
+import type { AddOptions } from "./add-options.ts";
 import { BatchRun } from "./batch-run.ts";
 import type { RetryEvent, RunHost } from "./batch-run.ts";
 import type { BatchRecord } from "./controller.ts";
@@ -8,29 +9,21 @@ import { BatchClosedError, BatchItemTooLargeError, BatcherOptionError } from "./
 import { EventHub } from "./event-hub.ts";
 import { History } from "./history.ts";
 import type { Waiter } from "./intake.ts";
-import { Job } from "./job.ts";
-import type { JobHost, Outcome, Settlement } from "./job.ts";
+import { Job, JobTerms } from "./job.ts";
+import type { Arrival, JobHost, Reject, Resolve, Settlement } from "./job.ts";
+import { CallContext } from "./nesting.ts";
 import type { Settings, Tunables } from "./options.ts";
 import { Pace } from "./pace.ts";
 import type { Processor } from "./processor.ts";
 import { RetryBudget } from "./retry-budget.ts";
+import { SharedJobs } from "./shared-jobs.ts";
 import { Sizing } from "./sizing.ts";
 import { Sleeper } from "./sleeper.ts";
 import type { Timers } from "./timers.ts";
 
-export interface AddOptions {
-  /** An integer from -100 to 100; higher goes first. */
-  readonly priority?: number | undefined;
-  /** The answer must be there within this time. */
-  readonly deadlineMs?: number | undefined;
-  /** Items of different keys take turns within their priority, so that one busy key cannot crowd out the others. */
-  readonly key?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
-
 /** The parts of a batcher at work together: admission, dispatch, runs, and what is known about them. */
-export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHost<T> {
-  readonly settings: Settings<T>;
+export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHost<T, R> {
+  readonly settings: Settings<T, R>;
   readonly now: () => number;
   readonly timers: Timers;
   readonly counters: Counters = new Counters();
@@ -42,13 +35,15 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   readonly dispatcher: Dispatcher<T, R>;
   closing = false;
   readonly #sleeper: Sleeper;
-  readonly #waiters: Waiter[] = [];
+  /** By depth of nesting. */
+  readonly #waiters: Waiter[][] = [];
+  readonly #shared: SharedJobs<T, R>[] = [];
   readonly #idle: (() => void)[] = [];
   #tunables: Tunables;
-  #stampedAt = 0;
+  #arrival: Arrival<T, R> = { at: 0, host: this };
   #batchId = 0;
 
-  constructor(settings: Settings<T>) {
+  constructor(settings: Settings<T, R>) {
     this.settings = settings;
     this.#tunables = settings.tunables;
     this.now = settings.now;
@@ -73,35 +68,69 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   }
 
   get busy(): boolean {
-    return this.dispatcher.queued + this.dispatcher.running + this.#waiters.length > 0;
+    const { queued, running } = this.dispatcher;
+    return queued + running > 0 || this.#waiters.some(({ length }) => length > 0);
   }
 
   /** Accepts one item; undefined when there is no room now. Throws what the item is refused with. */
   submit(
     item: T,
     processor: Processor<T, R>,
-    outcome: Outcome<R>,
+    resolve: Resolve<T, R>,
+    reject: Reject<T, R>,
+    context: CallContext | undefined,
     options?: AddOptions,
   ): Job<T, R> | undefined {
     if (this.closing) throw new BatchClosedError();
     const bytes = this.settings.sizeOf === undefined ? 0 : this.#bytesOf(item);
     const { dispatcher } = this;
     const { queueLimit, queueMaxBytes } = this.#tunables;
-    if (dispatcher.queued >= queueLimit || dispatcher.queuedBytes + bytes > queueMaxBytes)
-      return undefined;
-    const timed = options?.deadlineMs !== undefined;
-    const enqueuedAt = timed ? this.now() : this.#stamp();
-    const job = new Job<T, R>(this, item, outcome, bytes, enqueuedAt, options);
+    const lanes = dispatcher.lanesAt(context === undefined ? 0 : context.depthOf(this));
+    if (lanes.queued >= queueLimit || lanes.queuedBytes + bytes > queueMaxBytes) return undefined;
+    const terms =
+      bytes === 0 && context === undefined && options?.key === undefined
+        ? undefined
+        : termsOf(bytes, context, options?.key);
+    const deadlineMs = options?.deadlineMs;
+    const arrival = deadlineMs === undefined ? this.#stamp() : { at: this.now(), host: this };
+    const job = new Job(item, arrival, options?.priority ?? 0, terms, resolve, reject);
     this.counters.accepted += 1;
-    dispatcher.push(job, processor);
-    if (options?.signal !== undefined) job.abortWith(options.signal);
-    if (timed) job.expireWith(this.timers);
+    if (deadlineMs !== undefined) job.dueWithin(deadlineMs);
+    dispatcher.push(job, processor, lanes);
     return job;
   }
 
+  /** As `submit`, and lets it go when the signal or the deadline says so. */
+  add(
+    item: T,
+    processor: Processor<T, R>,
+    resolve: (value: R) => void,
+    reject: (reason: unknown) => void,
+    options: AddOptions | undefined,
+  ): boolean {
+    const context = CallContext.current();
+    if (options === undefined)
+      return this.submit(item, processor, resolve, reject, context) !== undefined;
+    if (options.dedupeKey !== undefined)
+      return this.#share(options.dedupeKey, item, processor, resolve, reject, context, options);
+    const job = this.submit(item, processor, resolve, reject, context, options);
+    if (job === undefined) return false;
+    if (options.signal !== undefined) job.abortWith(options.signal);
+    if (options.deadlineMs !== undefined) job.expireWith(this.timers);
+    return true;
+  }
+
   /** First come, first admitted. */
-  waitForRoom(waiter: Waiter): void {
-    if (this.#waiters.length > 0 || !waiter.admit()) this.#waiters.push(waiter);
+  waitForRoom(waiter: Waiter, context: CallContext | undefined): void {
+    const depth = context?.depthOf(this) ?? 0;
+    while (this.#waiters.length <= depth) this.#waiters.push([]);
+    const waiters = this.#waiters[depth] ?? [];
+    if (waiters.length > 0 || !waiter.admit()) waiters.push(waiter);
+  }
+
+  /** Whether we are inside one of this batcher's calls. */
+  get reentered(): boolean {
+    return (CallContext.current()?.depthOf(this) ?? 0) > 0;
   }
 
   /** Resolves when nothing is queued, running or waiting to be. */
@@ -116,7 +145,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     if (this.closing) return;
     this.closing = true;
     for (const job of this.dispatcher.takeAll()) job.reject(new BatchClosedError(), "closed");
-    for (const waiter of this.#waiters.splice(0)) waiter.refuse(new BatchClosedError());
+    for (const waiter of this.#waiters.splice(0).flat()) waiter.refuse(new BatchClosedError());
     this.#sleeper.wakeAll();
     this.#checkIdle();
   }
@@ -124,13 +153,13 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   onSettled(job: Job<T, R>, how: Settlement, from: "queued" | "running"): void {
     this.counters.settled[how] += 1;
     if (from !== "queued") return;
-    this.dispatcher.remove(job);
+    this.dispatcher.lanesAt(job.context?.depthOf(this) ?? 0).forget(job);
     this.onRoom();
     this.#checkIdle();
   }
 
   onRoom(): void {
-    while (this.#waiters[0]?.admit() === true) this.#waiters.shift();
+    for (const waiters of this.#waiters) while (waiters[0]?.admit() === true) waiters.shift();
   }
 
   onSlotFree(): void {
@@ -146,11 +175,12 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   }
 
   screen(jobs: Job<T, R>[], now: number): Job<T, R>[] {
-    if (jobs.every(({ deadlineAt }) => deadlineAt === Infinity)) return jobs;
+    if (jobs.every(isUntimed)) return jobs;
     const earliestEnd = now + this.pace.fastestMs(now);
-    const late = jobs.filter(({ deadlineAt }) => deadlineAt <= earliestEnd);
-    for (const job of late) job.expire(false);
-    return late.length === 0 ? jobs : jobs.filter(({ state }) => state !== "settled");
+    for (const job of jobs)
+      if (job.terms?.share !== undefined) job.terms.share.expireBy(earliestEnd, false);
+      else if (job.deadlineAt <= earliestEnd) job.expire(false);
+    return jobs.filter(({ state }) => state !== "settled");
   }
 
   start({ processor, jobs, limits, saturated, now }: Dispatch<T, R>): Promise<void> {
@@ -159,7 +189,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
       batchId: ++this.#batchId,
       settings: limits.asked,
       saturated,
-      waitMs: now - (jobs[0]?.enqueuedAt ?? now),
+      waitMs: now - (jobs[0]?.arrival.at ?? now),
     });
     return run.run(jobs);
   }
@@ -199,9 +229,40 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   }
 
   /** One reading of the clock for all that is added in a tick. */
-  #stamp(): number {
-    if (!this.dispatcher.scheduled) this.#stampedAt = this.now();
-    return this.#stampedAt;
+  #stamp(): Arrival<T, R> {
+    if (!this.dispatcher.scheduled) this.#arrival = { at: this.now(), host: this };
+    return this.#arrival;
+  }
+
+  /** Items of one key and one depth are one job; a call cannot come to wait for itself. */
+  #share(
+    key: string,
+    item: T,
+    processor: Processor<T, R>,
+    resolve: (value: R) => void,
+    reject: (reason: unknown) => void,
+    context: CallContext | undefined,
+    options: AddOptions,
+  ): boolean {
+    if (this.closing) throw new BatchClosedError();
+    const depth = context?.depthOf(this) ?? 0;
+    const { now, timers } = this;
+    const windowMs = (): number => this.#tunables.dedupeWindowMs;
+    const shared = (this.#shared[depth] ??= new SharedJobs<T, R>({ now, timers, windowMs }));
+    const kept = shared.kept(key);
+    const open = kept === undefined ? shared.find(key) : undefined;
+    if (kept !== undefined || open !== undefined) this.counters.deduplicated += 1;
+    if (kept !== undefined) resolve(kept.value);
+    else if (open !== undefined) open.join(resolve, reject, options);
+    else {
+      const mine = shared.create(key);
+      mine.job = this.submit(item, processor, mine.resolve, mine.reject, context, options);
+      if (mine.job === undefined) return false;
+      shared.open(key, mine);
+      (mine.job.terms ??= new JobTerms()).share = mine;
+      mine.join(resolve, reject, options);
+    }
+    return true;
   }
 
   #bytesOf(item: T): number {
@@ -217,4 +278,20 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     if (this.busy) return;
     for (const resolve of this.#idle.splice(0)) resolve();
   }
+}
+
+function termsOf(
+  bytes: number,
+  context: CallContext | undefined,
+  key: string | undefined,
+): JobTerms {
+  const terms = new JobTerms();
+  terms.bytes = bytes;
+  terms.context = context;
+  terms.key = key;
+  return terms;
+}
+
+function isUntimed<T, R>({ terms }: Job<T, R>): boolean {
+  return terms === undefined || (terms.share === undefined && terms.deadlineAt === Infinity);
 }

@@ -77,15 +77,15 @@ export class BatchDeadlineError extends BatcherError {
   }
 }
 
-/** `BATCHER_CONTRACT`: the processor did not return one result per item. */
+/** `BATCHER_CONTRACT`: the processor did not return one result per item, each the item's own. */
 export class BatchContractError extends BatcherError {
   override readonly name = "BatchContractError";
 
-  constructor(expected: number, received: unknown) {
-    const came = Array.isArray(received) ? `${received.length} results` : describe(received);
+  constructor(expected: number, received: string, options?: ErrorOptions) {
     super(
       "BATCHER_CONTRACT",
-      `the processor must resolve to an array of ${expected} results, one per item in order, but gave ${came}`,
+      `the processor must resolve to an array of ${expected} results, one per item in order, but gave ${received}`,
+      options,
     );
   }
 }
@@ -111,6 +111,18 @@ export class BatchTimeoutError extends BatcherError {
   }
 }
 
+/** `BATCHER_REENTRY`: `drain()` was called from inside a processor, and would wait for that very call. */
+export class BatcherReentryError extends BatcherError {
+  override readonly name = "BatcherReentryError";
+
+  constructor() {
+    super(
+      "BATCHER_REENTRY",
+      "drain() was called from inside a running batch, for which it would wait; call it outside of the processor",
+    );
+  }
+}
+
 /** `BATCHER_PAUSED`: `drain()` was called on a paused batcher with items queued, which could not end. */
 export class BatcherPausedError extends BatcherError {
   override readonly name = "BatcherPausedError";
@@ -123,7 +135,8 @@ export class BatcherPausedError extends BatcherError {
   }
 }
 
-function describe(value: unknown): string {
+/** A value in a message, short and without calling anything of it. */
+export function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 40));
   if (typeof value === "object" && value !== null)
     return Array.isArray(value) ? "an array" : "an object";

@@ -1,5 +1,6 @@
 import type { RetryEvent } from "./batch-run.ts";
 import type { BatchRecord } from "./controller.ts";
+import { BatcherOptionError } from "./errors.ts";
 
 export interface OverloadEvent {
   readonly queuedItems: number;
@@ -18,4 +19,14 @@ export interface BatcherEvents {
   overload: (overload: OverloadEvent) => void;
   retry: (retry: RetryEvent) => void;
   split: (split: SplitEvent) => void;
+}
+
+export const eventNames: readonly (keyof BatcherEvents)[] = ["batch", "overload", "retry", "split"];
+
+/** @throws BatcherOptionError */
+export function checkListener(event: unknown, listener: unknown): void {
+  if (!(eventNames as readonly unknown[]).includes(event))
+    throw new BatcherOptionError("event", `one of ${eventNames.join(", ")}`, event);
+  if (typeof listener !== "function")
+    throw new BatcherOptionError("listener", "a function", listener);
 }

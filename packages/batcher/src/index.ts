@@ -7,6 +7,7 @@ export {
   BatcherError,
   BatcherOptionError,
   BatcherPausedError,
+  BatcherReentryError,
   BatchItemError,
   BatchItemTooLargeError,
   BatchOverloadError,
@@ -14,11 +15,11 @@ export {
 } from "./errors.ts";
 export { classifyError } from "./failure.ts";
 export { FixedController } from "./fixed-controller.ts";
+export type { AddOptions } from "./add-options.ts";
 export type { AdaptiveControllerOptions } from "./adaptive-controller.ts";
 export type { ProcessBatchOptions, StreamOptions } from "./batch-processor.ts";
 export type { RetryEvent } from "./batch-run.ts";
 export type { BatchController, BatchOutcome, BatchRecord, BatchSettings } from "./controller.ts";
-export type { AddOptions } from "./engine.ts";
 export type { BatcherEvents, OverloadEvent, SplitEvent } from "./events.ts";
 export type { Verdict } from "./failure.ts";
 export type { Settlement } from "./job.ts";

@@ -1,4 +1,4 @@
-import type { Job, JobGroup, Outcome } from "./job.ts";
+import type { Job, JobGroup, Reject, Resolve } from "./job.ts";
 
 /** Something that waits for room in the queue. */
 export interface Waiter {
@@ -13,15 +13,16 @@ export interface IntakeInit<T, R> {
   readonly signal: AbortSignal | undefined;
   readonly onProgress: ((done: number, total: number) => void) | undefined;
   /** Enters one item, or returns undefined when there is no room now. Throws what the item is refused with. */
-  submit(item: T, outcome: Outcome<R>): Job<T, R> | undefined;
+  submit(item: T, resolve: Resolve<T, R>, reject: Reject<T, R>): Job<T, R> | undefined;
   onSettled(results: PromiseSettledResult<R>[]): void;
 }
 
 /** The items of one `processBatch`: enters them as room appears and gathers their results in order. */
 export class Intake<T, R> implements Waiter, JobGroup {
   readonly #init: IntakeInit<T, R>;
-  readonly #results: PromiseSettledResult<R>[] = [];
-  readonly #jobs = new Set<Job<T, R>>();
+  readonly #results: PromiseSettledResult<R>[];
+  /** Only kept where a signal may want them. */
+  readonly #jobs: Job<T, R>[] = [];
   #next = 0;
   #settled = 0;
   #done = 0;
@@ -30,29 +31,26 @@ export class Intake<T, R> implements Waiter, JobGroup {
 
   constructor(init: IntakeInit<T, R>) {
     this.#init = init;
+    this.#results = Array.from({ length: init.items.length });
     init.signal?.addEventListener("abort", this, { once: true });
   }
 
   admit(): boolean {
-    while (this.#next < this.#init.items.length) {
+    const { items } = this.#init;
+    while (this.#next < items.length) {
       const index = this.#next;
       try {
         if (!this.#enter(index)) return false;
       } catch (error) {
         this.#next = index + 1;
-        this.advance();
-        this.#settle(index, { status: "rejected", reason: error }, undefined);
+        this.#refuse(index, error);
       }
     }
     return true;
   }
 
   refuse(reason: unknown): void {
-    while (this.#next < this.#init.items.length) {
-      const index = this.#next++;
-      this.advance();
-      this.#settle(index, { status: "rejected", reason }, undefined);
-    }
+    while (this.#next < this.#init.items.length) this.#refuse(this.#next++, reason);
   }
 
   /** The signal's listener: everything that has not settled rejects with its reason. */
@@ -70,21 +68,30 @@ export class Intake<T, R> implements Waiter, JobGroup {
   }
 
   #enter(index: number): boolean {
-    const job = this.#init.submit(this.#init.items[index] as T, {
-      resolve: (value) => this.#settle(index, { status: "fulfilled", value }, job),
-      reject: (reason) => this.#settle(index, { status: "rejected", reason }, job),
-    });
+    const { items, onProgress, signal } = this.#init;
+    const job = this.#init.submit(items[index] as T, this.#resolve, this.#reject);
     if (job === undefined) return false;
     this.#next = index + 1;
-    job.group = this;
-    this.#jobs.add(job);
+    job.index = index;
+    if (onProgress !== undefined) job.group = this;
+    if (signal !== undefined) this.#jobs.push(job);
     return true;
   }
 
-  #settle(index: number, result: PromiseSettledResult<R>, job: Job<T, R> | undefined): void {
+  #refuse(index: number, reason: unknown): void {
+    this.advance();
+    this.#settle(index, { status: "rejected", reason });
+  }
+
+  readonly #resolve = (value: R, { index }: Job<T, R>): void =>
+    this.#settle(index, { status: "fulfilled", value });
+
+  readonly #reject = (reason: unknown, { index }: Job<T, R>): void =>
+    this.#settle(index, { status: "rejected", reason });
+
+  #settle(index: number, result: PromiseSettledResult<R>): void {
     this.#results[index] = result;
     this.#settled += 1;
-    if (job !== undefined) this.#jobs.delete(job);
     if (this.#settled < this.#init.items.length) return;
     this.#init.signal?.removeEventListener("abort", this);
     this.#report();

@@ -1,5 +1,5 @@
 import { BatcherError } from "./errors.ts";
-import { checkFunction, checkInteger, checkNumber } from "./options.ts";
+import { checkFunction, checkInteger, checkKnown, checkNumber } from "./options.ts";
 import { textResult } from "./mcp-types.ts";
 import type { RequestContext, TextToolResult, ToolResult } from "./mcp-types.ts";
 import { maxDelayMs, systemTimers } from "./timers.ts";
@@ -54,6 +54,7 @@ const toolName = "batch_call";
  * @throws BatcherOptionError
  */
 export function batchCall(callTool: CallTool, options: BatchCallOptions = {}): BatchCallTool {
+  checkKnown(options, ["maxCalls", "concurrency", "callTimeoutMs", "allow", "timers"]);
   const { maxCalls = 100, concurrency = 4, callTimeoutMs = 60_000 } = options;
   const { allow = () => true, timers = systemTimers } = options;
   checkFunction("callTool", callTool);
@@ -111,8 +112,12 @@ export function batchCall(callTool: CallTool, options: BatchCallOptions = {}): B
 
 async function answer(callTool: CallTool, call: Call, context: CallContext): Promise<CallOutcome> {
   try {
-    const result = await callTool(call.name, call.arguments, context);
-    return { ok: result.isError !== true, result };
+    const result: unknown = await callTool(call.name, call.arguments, context);
+    // One result that cannot be sent must not keep the others from being sent.
+    const text = JSON.stringify(result);
+    if (typeof result !== "object" || result === null || text === undefined)
+      return failure("BATCHER_CALL_FAILED", `"${call.name}" gave no tool result`);
+    return { ok: (result as ToolResult).isError !== true, result: JSON.parse(text) as ToolResult };
   } catch (error) {
     return failure("BATCHER_CALL_FAILED", error instanceof Error ? error.message : String(error));
   }

@@ -1,5 +1,6 @@
-import type { AddOptions } from "./engine.ts";
+import type { AddOptions } from "./add-options.ts";
 import { BatcherError, BatchOverloadError } from "./errors.ts";
+import { checkFunction, checkKnown } from "./options.ts";
 import { requestContext, textResult } from "./mcp-types.ts";
 import type { HandlerExtra, TextToolResult } from "./mcp-types.ts";
 
@@ -20,12 +21,17 @@ export interface BatchToolOptions<Args, T, R, Result> {
 /**
  * A handler for `registerTool` of either SDK generation: concurrent calls of the tool become items of one bulk call. What the batcher
  * refuses (overload, deadline, …) is answered as a tool error with its code; other errors are left to the SDK.
+ * @throws BatcherOptionError
  */
 export function batchTool<Args, T = Args, R = unknown, Result = TextToolResult>(
   batcher: ItemBatcher<T, R>,
   options: BatchToolOptions<Args, T, R, Result> = {},
 ): (args: Args, extra?: HandlerExtra) => Promise<Result | TextToolResult> {
+  checkKnown(options, ["toItem", "toResult", "itemOptions"]);
   const { toItem, toResult, itemOptions } = options;
+  checkFunction("batcher.add", (Object(batcher) as { readonly add?: unknown }).add);
+  for (const [name, value] of Object.entries({ toItem, toResult, itemOptions }))
+    if (value !== undefined) checkFunction(name, value);
   return async (args, extra) => {
     const { signal } = requestContext(extra);
     const item = toItem === undefined ? (args as unknown as T) : toItem(args);

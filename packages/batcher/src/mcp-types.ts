@@ -54,12 +54,20 @@ export function requestContext(extra: HandlerExtra | undefined): RequestContext 
     ...signal,
     progress(done, total) {
       const params = { progressToken, progress: done, total };
-      // A client that has gone away does not care for progress.
-      notify({ method: "notifications/progress", params }).catch(() => undefined);
+      void tell(notify, params);
     },
   };
 }
 
 export function textResult(text: string, rest: Partial<TextToolResult> = {}): TextToolResult {
   return { content: [{ type: "text", text }], ...rest };
+}
+
+/** A client that has gone away does not care for progress. */
+async function tell(notify: Notify, params: Parameters<Notify>[0]["params"]): Promise<void> {
+  try {
+    await notify({ method: "notifications/progress", params });
+  } catch {
+    // The request goes on without.
+  }
 }

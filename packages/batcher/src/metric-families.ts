@@ -46,6 +46,12 @@ function counters(stats: () => BatcherStats): ScalarFamily[] {
       () => stats().accepted,
     ),
     counter(
+      "batcher_deduplicated_items_total",
+      "Items that shared another of their dedupeKey.",
+      "items",
+      () => stats().deduplicated,
+    ),
+    counter(
       "batcher_settled_items_total",
       "Accepted items that settled, by how they ended.",
       "items",

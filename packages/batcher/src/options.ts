@@ -1,3 +1,4 @@
+import { monotonic } from "./clock.ts";
 import type { BatchController } from "./controller.ts";
 import { BatcherOptionError } from "./errors.ts";
 import type { Verdict } from "./failure.ts";
@@ -20,13 +21,16 @@ export interface TunableOptions {
   readonly latencyObjectiveMs?: number;
   readonly batchTimeoutMs?: number;
   readonly priorityAgeingMs?: number;
+  readonly dedupeWindowMs?: number;
 }
 
-export interface BatchProcessorOptions<T> extends TunableOptions {
+export interface BatchProcessorOptions<T, R = unknown> extends TunableOptions {
   readonly controller?: BatchController;
   readonly sizeOf?: (item: T) => number;
   readonly idempotent?: boolean;
   readonly classify?: (error: unknown) => Verdict;
+  /** Whether a value is the item's own; how results that came in another order are found out. */
+  readonly matches?: (item: T, value: R) => boolean;
   readonly historyLimit?: number;
   readonly now?: () => number;
   readonly random?: () => number;
@@ -37,19 +41,22 @@ export type Tunables = Required<Omit<TunableOptions, "latencyObjectiveMs">> & {
   readonly latencyObjectiveMs: number | undefined;
 };
 
-export interface Settings<T> {
+export interface Settings<T, R> {
   readonly tunables: Tunables;
   readonly controller: BatchController | undefined;
   readonly sizeOf: ((item: T) => number) | undefined;
   readonly idempotent: boolean;
   readonly classify: (error: unknown) => Verdict;
+  readonly matches: ((item: T, value: R) => boolean) | undefined;
   readonly historyLimit: number;
   readonly now: () => number;
   readonly random: () => number;
   readonly timers: Timers;
 }
 
-const defaults: Tunables = {
+export const defaultHistoryLimit = 256;
+
+export const defaults: Tunables = {
   maxBatchSize: 100,
   maxConcurrentBatches: 4,
   adaptiveSizing: true,
@@ -63,11 +70,17 @@ const defaults: Tunables = {
   latencyObjectiveMs: undefined,
   batchTimeoutMs: 30_000,
   priorityAgeingMs: 1_000,
+  dedupeWindowMs: 0,
 };
 
-type Check = (name: string, value: unknown) => void;
+/** What a value must be. */
+export interface Rule {
+  /** With its article: "an integer from 1 to 100". */
+  readonly expected: string;
+  accepts(value: unknown): boolean;
+}
 
-const tunableChecks: Readonly<Record<keyof Tunables, Check>> = {
+export const tunableRules: Readonly<Record<keyof Tunables, Rule>> = {
   maxBatchSize: integer(1, 1_000_000),
   maxConcurrentBatches: integer(1, 10_000),
   adaptiveSizing: typed("boolean"),
@@ -78,17 +91,19 @@ const tunableChecks: Readonly<Record<keyof Tunables, Check>> = {
   retryBudgetRatio: number(0, 1),
   retryBackoffMs: number(0, maxDelayMs),
   retryBackoffMaxMs: number(0, maxDelayMs),
-  latencyObjectiveMs: number(Number.MIN_VALUE, maxDelayMs),
+  latencyObjectiveMs: number(0.001, maxDelayMs),
   batchTimeoutMs: number(1, maxDelayMs),
   priorityAgeingMs: number(1, maxDelayMs),
+  dedupeWindowMs: number(0, maxDelayMs),
 };
 
-const checks: Readonly<Record<string, Check>> = {
-  ...tunableChecks,
+export const rules: Readonly<Record<keyof BatchProcessorOptions<never, never>, Rule>> = {
+  ...tunableRules,
   controller: having("next", "record"),
   sizeOf: typed("function"),
   idempotent: typed("boolean"),
   classify: typed("function"),
+  matches: typed("function"),
   historyLimit: integer(1, 100_000),
   now: typed("function"),
   random: typed("function"),
@@ -96,16 +111,17 @@ const checks: Readonly<Record<string, Check>> = {
 };
 
 /** @throws BatcherOptionError */
-export function resolveOptions<T>(options: BatchProcessorOptions<T>): Settings<T> {
-  checkOptions(options, checks);
+export function resolveOptions<T, R>(options: BatchProcessorOptions<T, R>): Settings<T, R> {
+  checkOptions(options, rules);
   return {
     tunables: mergeTunables(defaults, options),
     controller: options.controller,
     sizeOf: options.sizeOf,
     idempotent: options.idempotent ?? false,
     classify: options.classify ?? classifyError,
-    historyLimit: options.historyLimit ?? 256,
-    now: options.now ?? (() => performance.now()),
+    matches: options.matches,
+    historyLimit: options.historyLimit ?? defaultHistoryLimit,
+    now: options.now === undefined ? () => performance.now() : monotonic(options.now),
     random: options.random ?? Math.random,
     timers: options.timers ?? systemTimers,
   };
@@ -113,13 +129,22 @@ export function resolveOptions<T>(options: BatchProcessorOptions<T>): Settings<T
 
 /** @throws BatcherOptionError */
 export function tuneOptions(current: Tunables, changes: TunableOptions): Tunables {
-  checkOptions(changes, tunableChecks);
+  checkOptions(changes, tunableRules);
   return mergeTunables(current, changes);
 }
 
 /** @throws BatcherOptionError */
 export function checkFunction(name: string, value: unknown): void {
-  typed("function")(name, value);
+  hold(name, value, typed("function"));
+}
+
+/** @throws BatcherOptionError if it is no object or has a name that is not known. */
+export function checkKnown(options: unknown, names: readonly string[]): void {
+  if (typeof options !== "object" || options === null)
+    throw new BatcherOptionError("options", "an object", options);
+  const stranger = Object.keys(options).find((name) => !names.includes(name));
+  if (stranger !== undefined)
+    throw new BatcherOptionError(stranger, `one of ${names.join(", ")}`, "an unknown option");
 }
 
 /** @throws BatcherOptionError */
@@ -130,61 +155,61 @@ export function checkSignal(signal: unknown): void {
 
 /** @throws BatcherOptionError */
 export function checkInteger(name: string, value: unknown, least: number, most: number): void {
-  integer(least, most)(name, value);
+  hold(name, value, integer(least, most));
 }
 
 /** @throws BatcherOptionError */
 export function checkNumber(name: string, value: unknown, least: number, most: number): void {
-  number(least, most)(name, value);
+  hold(name, value, number(least, most));
 }
 
 function mergeTunables(base: Tunables, changes: TunableOptions): Tunables {
-  const known = Object.keys(tunableChecks);
   const given = Object.entries(changes).filter(
-    ([name, value]) => known.includes(name) && value !== undefined,
+    ([name, value]) => Object.hasOwn(tunableRules, name) && value !== undefined,
   );
   return { ...base, ...(Object.fromEntries(given) as Partial<Tunables>) };
 }
 
-function checkOptions(options: unknown, table: Readonly<Record<string, Check>>): void {
-  if (typeof options !== "object" || options === null)
-    throw new BatcherOptionError("options", "an object", options);
-  for (const [name, value] of Object.entries(options)) {
-    const check = Object.hasOwn(table, name) ? table[name] : undefined;
-    if (check === undefined)
-      throw new BatcherOptionError(
-        name,
-        `one of ${Object.keys(table).join(", ")}`,
-        "an unknown option",
-      );
-    if (value !== undefined) check(name, value);
+function checkOptions(options: unknown, table: Readonly<Record<string, Rule>>): void {
+  checkKnown(options, Object.keys(table));
+  for (const [name, value] of Object.entries(options as object)) {
+    const rule = table[name];
+    if (value !== undefined && rule !== undefined) hold(name, value, rule);
   }
 }
 
-function integer(least: number, most: number): Check {
-  return (name, value) => {
-    if (!Number.isInteger(value) || (value as number) < least || (value as number) > most)
-      throw new BatcherOptionError(name, `an integer from ${least} to ${most}`, value);
+function hold(name: string, value: unknown, rule: Rule): void {
+  if (!rule.accepts(value)) throw new BatcherOptionError(name, rule.expected, value);
+}
+
+function integer(least: number, most: number): Rule {
+  return {
+    expected: `an integer from ${least} to ${most}`,
+    accepts: (value) => Number.isInteger(value) && within(value as number, least, most),
   };
 }
 
-function number(least: number, most: number): Check {
-  return (name, value) => {
-    if (typeof value !== "number" || !(value >= least && value <= most))
-      throw new BatcherOptionError(name, `a number from ${least} to ${most}`, value);
+function number(least: number, most: number): Rule {
+  return {
+    expected: `a number from ${least} to ${most}`,
+    accepts: (value) => typeof value === "number" && within(value, least, most),
   };
 }
 
-function typed(type: "boolean" | "function"): Check {
-  return (name, value) => {
-    if (typeof value !== type) throw new BatcherOptionError(name, `a ${type}`, value);
-  };
+function within(value: number, least: number, most: number): boolean {
+  return value >= least && value <= most;
 }
 
-function having(...methods: readonly string[]): Check {
-  return (name, value) => {
-    const holder = Object(value) as Readonly<Record<string, unknown>>;
-    if (methods.some((method) => typeof holder[method] !== "function"))
-      throw new BatcherOptionError(name, `an object with ${methods.join("() and ")}()`, value);
+function typed(type: "boolean" | "function"): Rule {
+  return { expected: `a ${type}`, accepts: (value) => typeof value === type };
+}
+
+function having(...methods: readonly string[]): Rule {
+  return {
+    expected: `an object with ${methods.join("() and ")}()`,
+    accepts(value) {
+      const holder = Object(value) as Readonly<Record<string, unknown>>;
+      return methods.every((method) => typeof holder[method] === "function");
+    },
   };
 }

@@ -1,12 +1,18 @@
 import type { Waiter } from "./intake.ts";
-import type { Job, Outcome } from "./job.ts";
+import type { Job } from "./job.ts";
+import { CallContext } from "./nesting.ts";
 
 export interface StreamInit<T, R> {
   readonly source: AsyncIterable<T> | Iterable<T>;
   readonly windowItems: number;
   readonly signal: AbortSignal | undefined;
-  submit(item: T, outcome: Outcome<R>): Job<T, R> | undefined;
-  waitForRoom(waiter: Waiter): void;
+  submit(item: T, outcome: Outcome<R>, context: CallContext | undefined): Job<T, R> | undefined;
+  waitForRoom(waiter: Waiter, context: CallContext | undefined): void;
+}
+
+interface Outcome<R> {
+  readonly resolve: (value: R) => void;
+  readonly reject: (reason: unknown) => void;
 }
 
 /** Results in the source's order, with at most `windowItems` items read ahead of the consumer. */
@@ -98,6 +104,7 @@ class StreamWindow<T, R> {
 
   /** Resolves once the item is in the queue, or settled without it. */
   #enter(item: T): Promise<void> {
+    const context = CallContext.current();
     return new Promise((entered) => {
       const result: Pending<R> = new Promise((settle) => {
         const outcome = this.#outcome(settle);
@@ -106,27 +113,25 @@ class StreamWindow<T, R> {
           entered();
         };
         this.#open.set(outcome, undefined);
-        this.#init.waitForRoom({
-          refuse,
-          admit: () => {
-            try {
-              if (!this.#admit(item, outcome)) return false;
-              entered();
-            } catch (error) {
-              refuse(error);
-            }
-            return true;
-          },
-        });
+        const admit = (): boolean => {
+          try {
+            if (!this.#admit(item, outcome, context)) return false;
+            entered();
+          } catch (error) {
+            refuse(error);
+          }
+          return true;
+        };
+        this.#init.waitForRoom({ admit, refuse }, context);
       });
       this.#pending.push(result);
       this.#wakeConsumer?.();
     });
   }
 
-  #admit(item: T, outcome: Outcome<R>): boolean {
+  #admit(item: T, outcome: Outcome<R>, context: CallContext | undefined): boolean {
     if (this.#stopped) return true;
-    const job = this.#init.submit(item, outcome);
+    const job = this.#init.submit(item, outcome, context);
     if (job === undefined) return false;
     this.#open.set(outcome, job);
     return true;

@@ -1,86 +1,117 @@
 import { BatchContractError, BatcherError, BatchTimeoutError } from "./errors.ts";
-import type { Job, JobCall } from "./job.ts";
-import type { ItemResult, Processor } from "./processor.ts";
+import type { Job, JobPlace } from "./job.ts";
+import type { CallContext } from "./nesting.ts";
+import type { Processor, ProcessorContext } from "./processor.ts";
+import { checkResults } from "./results.ts";
+import type { Matches } from "./results.ts";
 import type { Timers } from "./timers.ts";
 
-export type CallAnswer<R> =
-  | { readonly ok: true; readonly results: readonly ItemResult<R>[] }
+export type CallAnswer =
+  | { readonly ok: true; readonly results: readonly unknown[]; readonly failed: number }
   | { readonly ok: false; readonly error: unknown };
 
-export interface CallInit {
+export interface CallInit<T, R> {
   readonly batchId: number;
   readonly attempt: number;
   readonly timeoutMs: number;
   readonly timers: Timers;
+  readonly context: CallContext;
+  readonly matches: Matches<T, R> | undefined;
 }
 
 /** One call of a processor: always answers, within the timeout, and never throws. */
-export class ProcessorCall<T, R> implements JobCall {
+export class ProcessorCall<T, R> implements JobPlace<T, R>, ProcessorContext {
+  readonly batchId: number;
+  readonly attempt: number;
   readonly #jobs: readonly Job<T, R>[];
-  readonly #init: CallInit;
-  readonly #abort = new AbortController();
+  readonly #init: CallInit<T, R>;
+  #abort: AbortController | undefined = undefined;
   #waiting: number;
   #reported = 0;
   #over = false;
+  #end: (answer: CallAnswer) => void = () => undefined;
+  #timer: unknown = undefined;
 
-  constructor(jobs: readonly Job<T, R>[], init: CallInit) {
+  constructor(jobs: readonly Job<T, R>[], init: CallInit<T, R>) {
     this.#jobs = jobs;
     this.#init = init;
+    this.batchId = init.batchId;
+    this.attempt = init.attempt;
     this.#waiting = jobs.length;
-    for (const job of jobs) job.call = this;
+    for (const job of jobs) job.place = this;
   }
 
-  run(processor: Processor<T, R>): Promise<CallAnswer<R>> {
-    const { timers, timeoutMs } = this.#init;
-    const size = this.#jobs.length;
+  /** Made when it is asked for. */
+  get signal(): AbortSignal {
+    this.#abort ??= new AbortController();
+    return this.#abort.signal;
+  }
+
+  /** Bound, so that a processor may take it out of its context. */
+  get progress(): (done: number) => void {
+    return (done) => this.#progress(done);
+  }
+
+  run(processor: Processor<T, R>): Promise<CallAnswer> {
+    const { context, timers, timeoutMs } = this.#init;
     return new Promise((resolve) => {
-      const end = (answer: CallAnswer<R>): void => {
-        if (this.#over) return;
-        this.#over = true;
-        timers.clear(timer);
-        for (const job of this.#jobs) job.call = undefined;
-        resolve(answer);
-      };
-      const timer = timers.set(
-        () => {
-          const error = new BatchTimeoutError(size, timeoutMs);
-          end({ ok: false, error });
-          this.#abort.abort(error);
-        },
-        timeoutMs,
-        false,
-      );
-      void this.#answer(processor).then(end);
+      this.#end = resolve;
+      this.#timer = timers.set(this.#onTimeout, timeoutMs, true);
+      void context.run(() => this.#answer(processor));
     });
   }
 
-  /** Called when a job of this call settled before its answer came. */
-  onAbandoned(): void {
+  /** A job of this call settled before its answer came. */
+  leave(): void {
+    if (this.#over) return;
     this.#waiting -= 1;
     if (this.#waiting > 0) return;
-    this.#abort.abort(
+    this.#stop(
       new BatcherError("BATCHER_ABANDONED", "nobody waits for any item of this batch any more"),
     );
   }
 
-  async #answer(processor: Processor<T, R>): Promise<CallAnswer<R>> {
-    const size = this.#jobs.length;
+  async #answer(processor: Processor<T, R>): Promise<void> {
     try {
-      const results: unknown = await processor(
-        this.#jobs.map(({ item }) => item),
-        {
-          signal: this.#abort.signal,
-          batchId: this.#init.batchId,
-          attempt: this.#init.attempt,
-          progress: (done) => this.#progress(done),
-        },
-      );
-      return Array.isArray(results) && results.length === size
-        ? { ok: true, results: results as ItemResult<R>[] }
-        : { ok: false, error: new BatchContractError(size, results) };
+      const items = this.#jobs.map(({ item }) => item);
+      const results: unknown = await processor(items, this);
+      if (!this.#over) this.#finish(this.#check(results));
     } catch (error) {
+      this.#finish({ ok: false, error });
+    }
+  }
+
+  #check(results: unknown): CallAnswer {
+    const { length } = this.#jobs;
+    try {
+      const failed = checkResults(this.#jobs, results, this.#init.matches);
+      return { ok: true, results: results as readonly unknown[], failed };
+    } catch (cause) {
+      const error =
+        cause instanceof BatchContractError
+          ? cause
+          : new BatchContractError(length, "results that throw when they are read", { cause });
       return { ok: false, error };
     }
+  }
+
+  readonly #onTimeout = (): void => {
+    const error = new BatchTimeoutError(this.#jobs.length, this.#init.timeoutMs);
+    this.#finish({ ok: false, error });
+    this.#stop(error);
+  };
+
+  #finish(answer: CallAnswer): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#init.timers.clear(this.#timer);
+    this.#init.context.end();
+    this.#end(answer);
+  }
+
+  #stop(reason: BatcherError): void {
+    this.#abort ??= new AbortController();
+    this.#abort.abort(reason);
   }
 
   #progress(done: number): void {

@@ -8,6 +8,8 @@ export interface BatcherStats {
   readonly runningBatches: number;
   readonly runningItems: number;
   readonly accepted: number;
+  /** Items that shared another of their `dedupeKey`; they are not among those accepted. */
+  readonly deduplicated: number;
   readonly settled: Readonly<Record<Settlement, number>>;
   readonly batches: Readonly<Record<BatchOutcome, number>>;
   readonly retries: number;

@@ -41,3 +41,15 @@ test("a retry that waits keeps the process alive until its item has settled", ()
     console.log(await batcher.add("done"));`;
   expect(node("--input-type=module", "--eval", script).trim()).toBe("done");
 });
+
+test.each([
+  ["a call that never answers", "{ batchTimeoutMs: 20 }", "{}", "BATCHER_TIMEOUT"],
+  ["a deadline", "{}", "{ deadlineMs: 20 }", "BATCHER_DEADLINE"],
+])("%s keeps the process alive until its item has settled", (_, options, addOptions, code) => {
+  const script = `
+    import { BatchProcessor } from "@mcp-accel/batcher";
+    const batcher = new BatchProcessor(() => new Promise(() => {}), ${options});
+    await batcher.add(1, ${addOptions}).catch((error) => console.log(error.code));
+    process.exit();`;
+  expect(node("--input-type=module", "--eval", script).trim()).toBe(code);
+});

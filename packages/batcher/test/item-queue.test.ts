@@ -2,19 +2,25 @@ import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { patienceMs } from "../src/fair-bucket.ts";
 import { ItemQueue } from "../src/item-queue.ts";
-import { Job } from "../src/job.ts";
+import { Job, JobTerms } from "../src/job.ts";
 
 interface Wish {
   readonly priority?: number;
   readonly key?: string;
   readonly at?: number;
   readonly deadlineMs?: number;
+  readonly bytes?: number;
 }
 
-function job(item: number, { priority = 0, key, at = 0, deadlineMs = Infinity }: Wish = {}) {
-  const outcome = { resolve: () => undefined, reject: () => undefined };
+const ignore = () => undefined;
+
+function job(item: number, wish: Wish = {}) {
+  const { priority = 0, key, at = 0, deadlineMs = Infinity, bytes = 0 } = wish;
   const host = { onSettled: () => undefined };
-  return new Job<number, number>(host, item, outcome, 0, at, { priority, key, deadlineMs });
+  const terms = Object.assign(new JobTerms(), { key, bytes });
+  const made = new Job<number, number>(item, { at, host }, priority, terms, ignore, ignore);
+  if (deadlineMs !== Infinity) made.dueWithin(deadlineMs);
+  return made;
 }
 
 function queueOf(...wishes: Wish[]) {
@@ -92,7 +98,7 @@ describe("item queue", () => {
           const jobs = wishes.map((each, item) => job(item, each));
           for (const each of jobs) queue.push(each);
           for (const [index, { removed }] of wishes.entries())
-            if (removed) queue.remove(jobs[index] as never);
+            if (removed) jobs[index]?.reject("gone");
           const expected = wishes
             .map((each, item) => ({ ...each, item }))
             .filter(({ removed }) => !removed)
@@ -110,10 +116,31 @@ describe("item queue", () => {
     );
   });
 
-  test("removing a job that is not queued changes nothing", () => {
-    const queue = queueOf({});
-    queue.remove(job(9));
-    queue.remove(job(9, { priority: 7 }));
-    expect(take(queue)).toEqual([0]);
+  test("keys take turns by bytes where they are known, also over several batches", () => {
+    const large = Array.from({ length: 40 }, () => ({ key: "large", bytes: 100 }));
+    const small = Array.from({ length: 400 }, () => ({ key: "small", bytes: 10 }));
+    const queue = queueOf(...large, ...small);
+    const bytes = { large: 0, small: 0 };
+    for (let batch = 0; batch < 30; batch++) {
+      for (const item of take(queue, 7)) {
+        const key = item < large.length ? "large" : "small";
+        bytes[key] += key === "large" ? 100 : 10;
+      }
+      expect(Math.abs(bytes.large - bytes.small)).toBeLessThanOrEqual(200);
+    }
+    expect(bytes.small).toBeGreaterThan(800);
+  });
+
+  test("what left is not held, and the rest keeps its order", () => {
+    const queue = new ItemQueue<number, number>();
+    const jobs = Array.from({ length: 1_000 }, (_, item) => job(item));
+    for (const each of jobs) queue.push(each);
+    for (const each of jobs) if (each.item % 10 !== 0) each.reject("gone");
+    for (let item = 1_000; item < 1_010; item++) queue.push(job(item));
+    expect(queue.size).toBe(110);
+    expect(take(queue)).toEqual([
+      ...Array.from({ length: 100 }, (_, tens) => tens * 10),
+      ...Array.from({ length: 10 }, (_, index) => 1_000 + index),
+    ]);
   });
 });

@@ -142,6 +142,52 @@ describe.each([
     expect(progress.length).toBeGreaterThan(0);
     expect(progress.every(({ total }) => total === 10)).toBe(true);
   });
+
+  test("batch_call sends partial results, also when one of them cannot be sent", async () => {
+    const cyclic: Record<string, unknown> = {};
+    cyclic["self"] = cyclic;
+    const odd: Record<string, unknown> = {
+      cyclic: { content: [], structuredContent: cyclic },
+      bigint: { content: [], structuredContent: { n: 1n } },
+      nothing: undefined,
+      words: "words",
+    };
+    const callTool = async (name: string) =>
+      (name in odd ? odd[name] : { content: [{ type: "text", text: name }] }) as ToolResult;
+    await using session = await connect(lookupBatcher(), batchCall(callTool));
+    const names = ["a", "cyclic", "bigint", "nothing", "words", "b"];
+    const { structuredContent } = await session.call("batch_call", {
+      calls: names.map((name) => ({ name })),
+    });
+    const failed = { ok: false, error: { code: "BATCHER_CALL_FAILED" } };
+    expect(structuredContent).toMatchObject({
+      results: [
+        { ok: true, result: { content: [{ text: "a" }] } },
+        failed,
+        failed,
+        failed,
+        failed,
+        { ok: true, result: { content: [{ text: "b" }] } },
+      ],
+    });
+  });
+
+  test("cancelling a batch_call over the wire aborts the calls under way and begins no others", async () => {
+    const signals: AbortSignal[] = [];
+    const hang = (_name: string, _args: unknown, { signal }: { readonly signal: AbortSignal }) => {
+      signals.push(signal);
+      return new Promise<never>(() => undefined);
+    };
+    await using session = await connect(lookupBatcher(), batchCall(hang, { concurrency: 2 }));
+    const abort = new AbortController();
+    const calls = range(5).map(() => ({ name: "hangs" }));
+    const call = session.call("batch_call", { calls }, { signal: abort.signal });
+    await turn();
+    abort.abort();
+    await expect(call).rejects.toThrow(/abort/i);
+    await turn();
+    expect(signals.map(({ aborted }) => aborted)).toEqual([true, true]);
+  });
 });
 
 const outcomes = async (tool: BatchCallTool, ...args: Parameters<BatchCallTool["handler"]>) =>
@@ -337,6 +383,25 @@ describe("batchTool", () => {
     batcher.resume();
     await first;
   });
+});
+
+test("wrong options of batchTool are refused when it is made", () => {
+  const batcher = { add: (item: unknown) => Promise.resolve(item) };
+  expect(() => batchTool(undefined as never)).toThrow("batcher.add");
+  expect(() => batchTool(batcher, null as never)).toThrow("options");
+  expect(() => batchTool(batcher, { toItems: String } as never)).toThrow("toItems");
+  expect(() => batchTool(batcher, { toItem: 1 as never })).toThrow("toItem");
+  expect(() => batchCall(echoTool, { maxCall: 1 } as never)).toThrow("maxCall");
+});
+
+test("a way to notify that throws at once does not make progress fail", () => {
+  const { progress } = requestContext({
+    _meta: { progressToken: 1 },
+    sendNotification: () => {
+      throw new Error("closed");
+    },
+  });
+  expect(() => progress?.(1, 2)).not.toThrow();
 });
 
 test("a client that has gone away does not make progress fail", async () => {

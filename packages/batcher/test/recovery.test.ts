@@ -52,16 +52,15 @@ function flaky(failures: number): Backend {
 }
 
 describe("poison", () => {
-  test.each([0, 1, 77, 127, 128, 255])(
-    "one poison item of 256 at %i costs at most 15 calls",
-    async (bad) => {
+  test("one poison item of 256 costs at most 15 calls, wherever it is", async () => {
+    for (const bad of range(256)) {
       // The home of the adaptive controller is 100, so a fixed one is used for a batch of 256.
       const backend = poisonOn(bad);
       expect(await fates(batcherOf(backend, { idempotent: true }), range(256))).toEqual([bad]);
       expect(backend.calls.length).toBeLessThanOrEqual(15);
       expect(backend.calls.some((items) => items.length === 1 && items[0] === bad)).toBe(true);
-    },
-  );
+    }
+  });
 
   test("several poison items are all found and nothing else is blamed", async () => {
     const poison = [3, 4, 90, 91, 200];
