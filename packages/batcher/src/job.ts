@@ -158,8 +158,8 @@ export class JobTerms {
   key: string | undefined = undefined;
   context: CallContext | undefined = undefined;
   group: JobGroup | undefined = undefined;
-  deadlineMs = Infinity;
-  deadlineAt = Infinity;
+  deadlineMs: number = Infinity;
+  deadlineAt: number = Infinity;
   /** Of those with a deadline, to tell equal ones apart. */
   sequence = 0;
   signal: AbortSignal | undefined = undefined;
