@@ -157,11 +157,14 @@ describe.skipIf(!hasRedis("Redis processes"))("three processes on one Redis", ()
   ])(
     "a mistake is noticed: %s",
     async (planted, consistency, name) => {
-      const { [consistency]: verdict } = await play(name, planted);
       const allowedMs = consistency === "strict" ? 0 : leaseMs + turnMs;
-      expect(verdict.stalestMs).toBeGreaterThan(allowedMs);
+      // Whether a race is met is a matter of chance: a mistake shows in most runs, not in each.
+      let stalestMs = 0;
+      for (let run = 0; run < 6 && stalestMs <= allowedMs; run++)
+        ({ stalestMs } = (await play(name, planted))[consistency]);
+      expect(stalestMs).toBeGreaterThan(allowedMs);
     },
-    30_000,
+    90_000,
   );
 });
 
