@@ -21,7 +21,8 @@ export function duplicateOf(client: RedisClientLike, options: DuplicateOptions):
     emitInvalidate: options.tracking,
     clientSideCache: undefined,
     disableOfflineQueue: true,
-    commandsQueueMaxLength: options.maxPending,
+    // Those, and the questions that go with them.
+    commandsQueueMaxLength: 2 * options.maxPending + 16,
     commandOptions: { timeout: undefined },
     pingInterval: undefined,
     readonly: false,

@@ -23,12 +23,19 @@ export interface ConnectionUse {
   readonly lost: (error: Error) => void;
 }
 
-/** One connection to one run of one server, from its handshake to its first failure. */
+/**
+ * One connection to one history of one server, from its handshake to its first failure. A server that became a replica may have
+ * thrown away what it wrote last, though its process goes on: while it is a primary, its `master_replid` is one that no server had
+ * before, and it has another one when it is a primary again. It also has another one when its first replica attaches.
+ */
 export class RedisConnection {
   readonly #options: ConnectionOptions;
   readonly #use: ConnectionUse;
   readonly #client: RedisClientLike;
-  #run = "";
+  #history = "";
+  #replication = "";
+  #vouching: Promise<void> | undefined;
+  #waiting = 0;
   #answeredMs = -Infinity;
   #beatSentMs: number | undefined;
   #timer: unknown;
@@ -64,9 +71,9 @@ export class RedisConnection {
     if (this.#use.heartbeat) this.#beat();
   }
 
-  /** Identifies the server's process: a restart, or a failover, may have lost what was written last. */
-  get run(): string {
-    return this.#run;
+  /** Identifies the server's process and its replication history: a restart, or a failover, may have lost what was written last. */
+  get history(): string {
+    return this.#history;
   }
 
   /** When the latest command that has been answered was sent: everything pushed before then has arrived. */
@@ -79,10 +86,28 @@ export class RedisConnection {
     return this.#answeredMs - this.#readyMs >= this.#options.leaseMs / 3;
   }
 
+  /** @throws StoreError when `maxPending` commands wait already. */
   async send(args: string[]): Promise<unknown> {
-    const sentMs = this.#options.now();
-    const reply = await this.#client.sendCommand(args);
-    if (sentMs > this.#answeredMs) this.#answeredMs = sentMs;
+    const { maxPending } = this.#options;
+    if (this.#waiting >= maxPending)
+      throw new StoreError(`the queue is full: ${maxPending} commands wait for an answer`);
+    this.#waiting++;
+    try {
+      return await this.#sendNow(args);
+    } finally {
+      this.#waiting--;
+    }
+  }
+
+  /**
+   * The reply of a server that was in `history` when it gave it; the question costs no other round trip. A history never comes back,
+   * so a command that was sent after it was first seen and carried out before it is seen again was carried out within it. Asked
+   * before the command only, the server may have changed in between; asked after it only, the reply may be of the history before.
+   *
+   * @throws StoreError, and the connection ends, when the server has another history by then or is a replica.
+   */
+  async sendVouched(args: string[]): Promise<unknown> {
+    const [reply] = await Promise.all([this.send(args), this.#vouch()]);
     return reply;
   }
 
@@ -109,17 +134,16 @@ export class RedisConnection {
       tracked === undefined
         ? []
         : [
-            this.send(["CLIENT", "TRACKING", "OFF"]),
-            this.send(["CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", tracked]),
+            this.#sendNow(["CLIENT", "TRACKING", "OFF"]),
+            this.#sendNow(["CLIENT", "TRACKING", "ON", "BCAST", "PREFIX", tracked]),
           ];
-    const [server] = await Promise.all([
-      this.send(["INFO", "server"]),
-      this.#checkRole(),
+    const [server, replication] = await Promise.all([
+      this.#sendNow(["INFO", "server"]),
+      this.#primary(),
       ...tracking,
     ]);
-    const run = /^run_id:(\w+)/m.exec(String(server))?.[1];
-    if (run === undefined) throw new StoreError("INFO server does not tell the run_id");
-    this.#run = run.slice(0, 12);
+    this.#replication = replication;
+    this.#history = fieldOf(String(server), "run_id").slice(0, 12) + replication.slice(0, 12);
   }
 
   #beat(): void {
@@ -137,23 +161,52 @@ export class RedisConnection {
     this.#beat();
   }
 
-  /** For the role, too: a primary that was demoted keeps its connections, and what it answers may be old. */
+  /** For the history, too: a primary that was demoted keeps its connections, and what it answers may be old. */
   async #ask(): Promise<void> {
     this.#beatSentMs = this.#options.now();
-    try {
-      await this.#checkRole();
-    } catch (error) {
-      if (error instanceof StoreError) this.drop(error);
-    }
+    await this.#check().catch(() => {});
     this.#beatSentMs = undefined;
   }
 
-  async #checkRole(): Promise<void> {
-    const replication = String(await this.send(["INFO", "replication"]));
-    if (/^role:(slave|replica)/m.test(replication))
+  /** One question, sent when this turn has sent all of its commands, for all of them. */
+  #vouch(): Promise<void> {
+    this.#vouching ??= new Promise((resolve, reject) => {
+      process.nextTick(() => {
+        this.#vouching = undefined;
+        this.#check().then(resolve, reject);
+      });
+    });
+    return this.#vouching;
+  }
+
+  async #check(): Promise<void> {
+    try {
+      if ((await this.#primary()) !== this.#replication)
+        throw new StoreError("the replication history of the server is another one", {
+          reason: "unavailable",
+        });
+    } catch (error) {
+      if (error instanceof StoreError) this.drop(error);
+      throw error;
+    }
+  }
+
+  /** The history of a primary. @throws StoreError for a replica. */
+  async #primary(): Promise<string> {
+    const text = String(await this.#sendNow(["INFO", "replication"]));
+    if (/^role:(slave|replica)/m.test(text))
       throw new StoreError("connected to a replica; fences must be read where they are written", {
         reason: "readonly",
       });
+    return fieldOf(text, "master_replid");
+  }
+
+  async #sendNow(args: string[]): Promise<unknown> {
+    if (this.#ended !== undefined) throw this.#ended;
+    const sentMs = this.#options.now();
+    const reply = await this.#client.sendCommand(args);
+    if (sentMs > this.#answeredMs) this.#answeredMs = sentMs;
+    return reply;
   }
 
   #destroy(): void {
@@ -163,4 +216,10 @@ export class RedisConnection {
       // It had ended by itself.
     }
   }
+}
+
+function fieldOf(info: string, name: string): string {
+  const value = new RegExp(`^${name}:(\\w+)`, "m").exec(info)?.[1];
+  if (value === undefined) throw new StoreError(`INFO does not tell the ${name}`);
+  return value;
 }

@@ -42,7 +42,7 @@ export interface StreamedEvent {
   readonly event: string;
 }
 
-/** The values of the fences after it, in their order. */
+/** The values of the fences after it, in their order. @throws StoreError when the server that moved them may not be the primary of `connection.history`. */
 export async function moveFences(
   connection: RedisConnection,
   names: readonly string[],
@@ -63,10 +63,12 @@ export async function moveFences(
     parameters.push(String(maxEvents), origin, JSON.stringify(fences), event);
   }
   const rest = [String(keys.length), ...keys, ...parameters];
-  const moved = await connection.send(["EVALSHA", digest, ...rest]).catch((error: unknown) => {
-    if (!isReply(error, "NOSCRIPT")) throw error;
-    return connection.send(["EVAL", source, ...rest]);
-  });
+  const moved = await connection
+    .sendVouched(["EVALSHA", digest, ...rest])
+    .catch((error: unknown) => {
+      if (!isReply(error, "NOSCRIPT")) throw error;
+      return connection.sendVouched(["EVAL", source, ...rest]);
+    });
   return moved as readonly string[];
 }
 

@@ -131,7 +131,7 @@ export class RedisStore implements SharedStore {
     const connection = await this.#link.connection();
     const marked = this.mirror.mark(keys.filter(isFence));
     const names = keys.map((key) => this.#keys.of(key));
-    const found = (await connection.send(["MGET", ...names])) as readonly (string | null)[];
+    const found = (await connection.sendVouched(["MGET", ...names])) as readonly (string | null)[];
     return keys.map((key, index) => {
       const raw = found[index] ?? undefined;
       if (!isFence(key)) return raw;
@@ -223,9 +223,9 @@ export class RedisStore implements SharedStore {
   }
 }
 
-/** A fence is told from the one of an earlier run of the server, whose last changes a restart or a failover may have undone. */
+/** A fence is told from the one of an earlier history of the server, whose last changes a restart or a failover may have undone. */
 function valueIn(connection: RedisConnection, raw: string): string {
-  return `${connection.run}.${raw}`;
+  return `${connection.history}.${raw}`;
 }
 
 function linkOptions(options: RedisStoreOptions): LinkOptions {

@@ -11,6 +11,8 @@ const plants = {
   "fences never move": (sound) => changing(sound, () => "same"),
   "fences outlive the server": (sound) =>
     changing(sound, (value) => value.slice(value.indexOf(".") + 1)),
+  "fences outlive a failback": (sound) =>
+    changing(sound, (value) => value.slice(0, 12) + value.slice(value.indexOf("."))),
   "pushes are lost": deaf,
   "the lease is forgotten": (sound) => ({ mirror: leaseless(sound.mirror) }),
 } satisfies Readonly<Record<string, Breaks>>;
