@@ -17,8 +17,8 @@ const advice: Readonly<Partial<Record<StoreErrorReason, string>>> = {
   busy: "another process holds the lock; raise busyTimeoutMs, or look for one that is stopped while it writes",
   readonly: "make the file and its folder writable",
   unavailable: "the folder must exist, be writable and be on a local disk",
-  corrupt: "stop the processes and delete it with its -wal and -shm: it holds nothing but a cache",
-  full: "free disk space, or lower maxBytes",
+  corrupt: "delete it: it holds nothing but a cache",
+  full: "free disk space, or delete the file and keep maxBytes well below the size of the volume",
   foreign: "it is no SQLite file, or damaged at its beginning; name another path or delete it",
 };
 

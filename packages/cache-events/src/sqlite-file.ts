@@ -1,33 +1,15 @@
-import { closeSync, openSync, statSync } from "node:fs";
 import { resolve } from "node:path";
 import type { StatementSync } from "node:sqlite";
 import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "./errors.ts";
-import { foreignFile, sqliteError } from "./sqlite-errors.ts";
+import { sqliteError } from "./sqlite-errors.ts";
+import type { FileStamps, PlaceLock } from "./sqlite-place.ts";
+import { SqlitePlace, lockWaitMs } from "./sqlite-place.ts";
+import { ensureSchema, rollBack } from "./sqlite-schema.ts";
 
-const applicationId = 0x6d636365;
-const schemaVersion = 1;
-/** How long one synchronous call may wait for a lock, in ms. */
-export const lockWaitMs = 10;
 /** Checkpointing this many pages is the most that a commit does beside its own work. */
 const checkpointPages = 250;
 const walBytes = 4 * 1024 * 1024;
-
-const schema = `
-CREATE TABLE entries (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, value TEXT NOT NULL, expires INTEGER NOT NULL, bytes INTEGER NOT NULL);
-CREATE INDEX entries_expires ON entries (expires);
-CREATE TABLE fences (id INTEGER PRIMARY KEY, key TEXT NOT NULL UNIQUE, value TEXT NOT NULL, expires INTEGER NOT NULL, common INTEGER NOT NULL);
-CREATE INDEX fences_expires ON fences (expires);
-CREATE INDEX fences_common ON fences (common, id);
-CREATE TABLE totals (id INTEGER PRIMARY KEY, entries INTEGER NOT NULL, bytes INTEGER NOT NULL, fences INTEGER NOT NULL);
-INSERT INTO totals VALUES (1, 0, 0, 0);
-CREATE TRIGGER entry_added AFTER INSERT ON entries BEGIN UPDATE totals SET entries = entries + 1, bytes = bytes + NEW.bytes; END;
-CREATE TRIGGER entry_removed AFTER DELETE ON entries BEGIN UPDATE totals SET entries = entries - 1, bytes = bytes - OLD.bytes; END;
-CREATE TRIGGER fence_added AFTER INSERT ON fences BEGIN UPDATE totals SET fences = fences + 1; END;
-CREATE TRIGGER fence_removed AFTER DELETE ON fences BEGIN UPDATE totals SET fences = fences - 1; END;
-PRAGMA application_id = ${applicationId};
-PRAGMA user_version = ${schemaVersion};
-`;
 
 const queries = {
   dataVersion: "PRAGMA data_version",
@@ -53,16 +35,20 @@ export type Statements = Readonly<Record<keyof typeof queries, StatementSync>>;
 interface Connection {
   readonly database: DatabaseSync;
   readonly statements: Statements;
-  readonly dev: number;
-  readonly ino: number;
+  readonly stamps: FileStamps;
 }
 
 /**
  * One connection to the file, opened when it is needed and again when the file was replaced or the connection failed. It is nobody
  * else's: `data_version` tells of no commit on the same connection, and stands still while a transaction or a cursor is open on it.
+ *
+ * Processes share what they read and write only while they have the same file, `-wal` and `-shm`, and any of these can be deleted
+ * at any time. So every call looks whether those at the path are still its own, which nobody can have left who has them; a commit
+ * counts only if they were there before and after.
  */
 export class SqliteFile {
   readonly path: string;
+  readonly #place: SqlitePlace;
   readonly #lost: () => void;
   #connection: Connection | undefined;
   #closed = false;
@@ -70,15 +56,15 @@ export class SqliteFile {
   /** `lost` is called when the connection goes, and with it what was known of the file. */
   constructor(path: string, lost: () => void) {
     this.path = resolve(path);
+    this.#place = new SqlitePlace(this.path);
     this.#lost = lost;
   }
 
-  /** `undefined` when the file is not open, or no longer the one at the path. */
+  /** `undefined` when the file is not open, or one of its files is no longer the one at the path. */
   current(): Statements | undefined {
     const connection = this.#connection;
     if (connection === undefined) return undefined;
-    const stat = statSync(this.path, { throwIfNoEntry: false });
-    if (stat?.ino === connection.ino && stat.dev === connection.dev) return connection.statements;
+    if (this.#place.has(connection.stamps)) return connection.statements;
     this.#drop();
     return undefined;
   }
@@ -93,7 +79,11 @@ export class SqliteFile {
     }
   }
 
-  /** Like `use`, in a transaction that is durable when this returns; on `flush` also against a loss of power. @throws StoreError */
+  /**
+   * Like `use`, in a transaction that is durable when this returns; on `flush` also against a loss of power.
+   *
+   * @throws StoreError; its reason is "busy" when the file was deleted meanwhile.
+   */
   change<T>(flush: boolean, act: (statements: Statements) => T): T {
     return this.use((statements) => {
       const database = this.#connection?.database;
@@ -102,6 +92,7 @@ export class SqliteFile {
       try {
         const result = act(statements);
         database?.exec("COMMIT");
+        if (this.current() === undefined) throw deletedMeanwhile(this.path);
         return result;
       } catch (error) {
         rollBack(database);
@@ -110,27 +101,25 @@ export class SqliteFile {
     });
   }
 
+  /** Begins anew with empty files, which invalidates everything and frees what they took. @throws StoreError */
+  discard(): void {
+    if (this.#closed) return;
+    this.#drop();
+    try {
+      this.#place.alone((lock) => lock.clear());
+    } catch (error) {
+      throw sqliteError(error, this.path);
+    }
+  }
+
   close(): void {
     this.#closed = true;
     this.#drop();
   }
 
   #open(): Statements {
-    closeSync(openSync(this.path, "a", 0o600));
-    const database = new DatabaseSync(this.path, { timeout: lockWaitMs });
-    try {
-      const { dev, ino } = statSync(this.path);
-      prepareFile(database, this.path);
-      const prepared = Object.entries(queries).map(
-        ([name, sql]) => [name, database.prepare(sql)] as const,
-      );
-      const statements = Object.fromEntries(prepared) as Statements;
-      this.#connection = { database, statements, dev, ino };
-      return statements;
-    } catch (error) {
-      database.close();
-      throw error;
-    }
+    this.#connection = this.#place.alone((lock) => connect(this.#place.path, lock));
+    return this.#connection.statements;
   }
 
   #failed(error: unknown): StoreError {
@@ -145,16 +134,50 @@ export class SqliteFile {
     if (connection === undefined) return;
     this.#connection = undefined;
     this.#lost();
+    this.#complete(connection);
+    closeQuietly(connection.database);
+  }
+
+  /**
+   * Whoever is the last to have the files leaves one that is complete without the others; leaving the write-ahead log succeeds for
+   * nobody else. Without the record the files count as lost. They hold nothing but a cache.
+   */
+  #complete({ database, stamps }: Connection): void {
     try {
-      connection.database.close();
+      if (!this.#place.has(stamps)) return;
+      this.#place.alone((lock) => {
+        const mode = database.prepare("PRAGMA journal_mode = DELETE").get()?.["journal_mode"];
+        if (mode === "delete") lock.recordClosed(stamps);
+      });
     } catch {
-      // It is given up either way.
+      // Others have it open, or it is beyond that.
     }
   }
 }
 
+/** The files that others use, or new ones if those are not complete. */
+function connect(path: string, lock: PlaceLock): Connection {
+  const found = lock.keepOrCreate();
+  const database = new DatabaseSync(path, { timeout: lockWaitMs });
+  try {
+    prepareFile(database, path);
+    const prepared = Object.entries(queries).map(
+      ([name, sql]) => [name, database.prepare(sql)] as const,
+    );
+    const statements = Object.fromEntries(prepared) as Statements;
+    // From the first read on the -wal and the -shm are open.
+    statements.totals.get();
+    const stamps = lock.recordOpened(found);
+    if (stamps === undefined) throw deletedMeanwhile(path);
+    return { database, statements, stamps };
+  } catch (error) {
+    closeQuietly(database);
+    throw error;
+  }
+}
+
 function prepareFile(database: DatabaseSync, path: string): void {
-  if (!isOurs(database, path)) create(database, path);
+  ensureSchema(database, path);
   const mode = database.prepare("PRAGMA journal_mode = WAL").get()?.["journal_mode"];
   if (mode !== "wal")
     throw new StoreError(`${path}: no write-ahead log here; use a file on a local disk`, {
@@ -165,32 +188,14 @@ function prepareFile(database: DatabaseSync, path: string): void {
   );
 }
 
-/** Another process may be creating it at this moment, too. */
-function create(database: DatabaseSync, path: string): void {
-  database.exec("BEGIN IMMEDIATE");
-  try {
-    if (!isOurs(database, path)) database.exec(schema);
-    database.exec("COMMIT");
-  } catch (error) {
-    rollBack(database);
-    throw error;
-  }
+function deletedMeanwhile(path: string): StoreError {
+  return new StoreError(`${path} was deleted or replaced meanwhile`, { reason: "busy" });
 }
 
-/** `false` for an empty file. @throws StoreError for anything else that this version did not make. */
-function isOurs(database: DatabaseSync, path: string): boolean {
-  const id = database.prepare("PRAGMA application_id").get()?.["application_id"];
-  const version = database.prepare("PRAGMA user_version").get()?.["user_version"];
-  if (id === applicationId && version === schemaVersion) return true;
-  const tables = database.prepare("SELECT count(*) AS count FROM sqlite_schema").get()?.["count"];
-  if (id !== 0 || version !== 0 || tables !== 0) throw foreignFile(path);
-  return false;
-}
-
-function rollBack(database: DatabaseSync | undefined): void {
+function closeQuietly(database: DatabaseSync): void {
   try {
-    database?.exec("ROLLBACK");
+    database.close();
   } catch {
-    // SQLite rolled back by itself, or the connection is beyond it.
+    // It is given up either way.
   }
 }

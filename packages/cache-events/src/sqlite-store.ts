@@ -3,10 +3,11 @@ import { StoreError } from "./errors.ts";
 import type { FenceMirror, MoveOptions, SharedStore, StoreWrite } from "./shared-store.ts";
 import { isFence } from "./shared-store.ts";
 import type { Statements } from "./sqlite-file.ts";
-import { SqliteFile, lockWaitMs } from "./sqlite-file.ts";
+import { SqliteFile } from "./sqlite-file.ts";
 import { SqliteMirror } from "./sqlite-mirror.ts";
 import type { SqliteSettings, SqliteStoreOptions } from "./sqlite-options.ts";
 import { resolveSqliteOptions } from "./sqlite-options.ts";
+import { lockWaitMs } from "./sqlite-place.ts";
 
 /** Rows that one call removes at most of each kind: what expired, and what has to make room. */
 const expiredRows = 64;
@@ -82,12 +83,27 @@ export class SqliteStore implements SharedStore {
     );
   }
 
-  /** Resolves when the fences are on the disk, unless they are only created. @throws StoreError */
+  /**
+   * Resolves when the fences are on the disk, unless they are only created. Where the disk is full it begins a new file, without
+   * any entries.
+   *
+   * @throws StoreError
+   */
   async moveFences(
     keys: readonly string[],
     { lifetimeMs, create = false }: MoveOptions,
   ): Promise<ReadonlyMap<string, string>> {
-    return this.#patiently(() => this.#setFences(keys, expiryOf(lifetimeMs), create));
+    const expires = expiryOf(lifetimeMs);
+    return this.#patiently(() => {
+      try {
+        return this.#setFences(keys, expires, create);
+      } catch (error) {
+        if (create || !isFull(error)) throw error;
+        // Entries cannot be removed without space for the log of it. Without the file all of them are invalid.
+        this.#file.discard();
+        return this.#setFences(keys, expires, create);
+      }
+    });
   }
 
   /** Closes the connection; the file stays. */
@@ -192,6 +208,10 @@ export class SqliteStore implements SharedStore {
 
 export function sqliteStore(options: SqliteStoreOptions): SqliteStore {
   return new SqliteStore(options);
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof StoreError && error.reason === "full";
 }
 
 /** A few that every entry needs. */

@@ -171,9 +171,6 @@ describe.skipIf(!hasRedis("Redis cache"))(
         return performance.now() - begin;
       };
       const sendVouched: unknown = Reflect.get(RedisConnection.prototype, "sendVouched");
-      function sendAlone(this: RedisConnection, args: string[]): Promise<unknown> {
-        return this.send(args);
-      }
       onTestFinished(() => void Object.assign(RedisConnection.prototype, { sendVouched }));
       for (const readers of [1, 16]) {
         const ratios: number[] = [];
@@ -219,3 +216,7 @@ describe.skipIf(!hasRedis("Redis cache"))(
     });
   },
 );
+
+function sendAlone(this: RedisConnection, args: string[]): Promise<unknown> {
+  return this.send(args);
+}
