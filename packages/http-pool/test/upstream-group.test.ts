@@ -8,6 +8,7 @@ import {
   UpstreamUnavailableError,
 } from "../src/index.ts";
 import type { GroupEvents, UpstreamGroupOptions } from "../src/index.ts";
+import { seeded } from "./helpers/seeded.ts";
 import { driven, FakeTime, turn } from "./helpers/fake-time.ts";
 import { rejection, text, times } from "./helpers/outcome.ts";
 import { HeldAnswers, TestServer } from "./helpers/test-server.ts";
@@ -133,7 +134,7 @@ describe("many upstreams, one dispatcher", () => {
     const time = new FakeTime();
     await using group = new UpstreamGroup(
       servers.map(({ origin }, index) => ({ origin, zone: zones[index] ?? "" })),
-      { zone: "near", now: time.now, schedule: time.schedule, probe: false },
+      { zone: "near", now: time.now, schedule: time.schedule, random: seeded(1), probe: false },
     );
     await fetches(group, 40);
     expect(servers.slice(2).map(({ requests }) => requests)).toEqual([0, 0]);

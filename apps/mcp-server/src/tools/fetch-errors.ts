@@ -26,7 +26,7 @@ export function badRedirect(url: URL, why: string, cause?: unknown): McpAccelErr
 
 /** Connected, but what came is no whole HTTP response. */
 export function badAnswer(url: URL, cause: unknown): McpAccelError {
-  const why = reasonOf(cause);
+  const why = reasonOf(cause).replace(`${url.origin}: `, "");
   return new McpAccelError(
     "UPSTREAM_FAILED",
     `${url.origin} did not send a valid HTTP response: ${why}. Try again later, or another URL.`,

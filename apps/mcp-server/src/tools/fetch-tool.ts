@@ -7,6 +7,8 @@ import { defineTool, readOnly, type Tool } from "./tool.ts";
 const MAX_BYTES_DEFAULT = 256 * 1024;
 const MAX_BYTES_LIMIT = 4 * 1024 * 1024;
 const TIMEOUT_MS = 30_000;
+/** Of the pool; the same fault without the pool is an error of Node. */
+const INVALID_RESPONSE = "HTTP_POOL_INVALID_RESPONSE";
 
 export function fetchTools({ http }: Services): readonly Tool[] {
   return [
@@ -70,6 +72,7 @@ async function fetchPage(http: HttpService, url: URL, maxBytes: number, signal: 
 /** Errors of this server and of the pool; those of sockets, parsers and decompressors are not for callers. */
 function isCoded(error: unknown): boolean {
   const { code } = error as { code?: unknown };
+  if (code === INVALID_RESPONSE) return false;
   return (
     error instanceof McpAccelError || (typeof code === "string" && code.startsWith("HTTP_POOL_"))
   );
