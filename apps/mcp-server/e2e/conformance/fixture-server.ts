@@ -40,11 +40,12 @@ export async function startFixture(verbose: boolean): Promise<Target> {
 
 /** What the HTTP layer itself asks of its host; tools, resources and prompts are the fixture's own. */
 function fixtureHost(verbose: boolean): Host {
-  const host: Pick<Host, "guardResponse" | "reportError"> & {
+  const host: Pick<Host, "guardResponse" | "stopWriting" | "reportError"> & {
     changes: Pick<Host["changes"], "subscribe">;
   } = {
     changes: { subscribe: () => ({ [Symbol.dispose]: () => {} }) },
     guardResponse: () => {},
+    stopWriting: () => {},
     reportError: (error, where) => {
       if (verbose) console.error(`${where}:`, error);
     },
