@@ -29,11 +29,11 @@ async function expectLargestExported(client: TestClient): Promise<void> {
   await client.call("assign_tasks", {
     tasks: Array.from({ length: 500 }, () => ({ title: "small" })),
   });
-  const messages: string[] = [];
+  const messages = progressOf(client);
   const result = await client.call(
     "export_tasks",
     { delivery: "progress" },
-    { onprogress: ({ message = "" }) => void messages.push(message) },
+    { onprogress: () => {} },
   );
   expect(structured(result)).toMatchObject({ rows: 508, chunks: messages.length, data: null });
   for (const message of messages)
@@ -44,6 +44,25 @@ async function expectLargestExported(client: TestClient): Promise<void> {
   expect(tasks.slice(0, 8).map(({ title }) => title)).toEqual(titles);
   for (const { description, result: came } of tasks.slice(0, 8))
     expect(description === worst && came === worst).toBe(true);
+}
+
+/** As it arrives: the v1 client drops progress that comes in one piece with the result. */
+function progressOf({ client }: TestClient): string[] {
+  const messages: string[] = [];
+  const transport = client.transport as unknown as {
+    onmessage: (message: Notification, extra: unknown) => void;
+  };
+  const deliver = transport.onmessage.bind(transport);
+  transport.onmessage = (message, extra) => {
+    if (message.method === "notifications/progress") messages.push(message.params?.message ?? "");
+    deliver(message, extra);
+  };
+  return messages;
+}
+
+interface Notification {
+  readonly method?: string;
+  readonly params?: { readonly message?: string };
 }
 
 describe.each(eras)("the largest tasks that are legal, with a %s client", (era) => {
