@@ -1,95 +1,120 @@
+import type { CallStats } from "./call-stats.ts";
+import { ChangeDetector } from "./change-detector.ts";
 import type { BatchController, BatchRecord, BatchSettings } from "./controller.ts";
+import { isBroken } from "./controller.ts";
+import type { LoadReading } from "./growth-brake.ts";
+import { GrowthBrake } from "./growth-brake.ts";
 import { LossBudget } from "./loss-budget.ts";
+import { SearchPlan } from "./search-plan.ts";
+import { ShareClock } from "./share-clock.ts";
 import { Trial } from "./trial.ts";
 import type { TrialVerdict } from "./trial.ts";
 import { Window } from "./window.ts";
-import type { Measure } from "./window.ts";
 
 export interface AdaptiveControllerOptions {
   readonly maxBatchSize: number;
   readonly maxConcurrentBatches: number;
   /** Where it starts, and what it goes back to when adapting does not pay. */
   readonly home: BatchSettings;
-  /** 95 % of the calls must end within it. */
+  /** 99 % of the calls must end within it. */
   readonly latencyObjectiveMs?: number;
+  /** Read before a trial of larger settings, which it may only prevent. */
+  readonly load?: () => LoadReading;
+  /** The smallest size that a backend refused lately. Default: what its own records tell. */
+  readonly refusedSize?: () => number;
+  /** The largest size that is safe now. */
+  readonly safeSize?: () => number;
 }
 
-type Direction = "size-up" | "size-down" | "concurrency-up" | "concurrency-down" | "home";
-
-const directions: readonly Direction[] = [
-  "size-up",
-  "concurrency-up",
-  "size-down",
-  "concurrency-down",
-  "home",
-];
-const coarse = 2;
-const fine = Math.SQRT2;
-const shortestQuiet = 8;
-const longestQuiet = 128;
-const hopeless = 0.6;
+/** A size limit that came down by less than a quarter is no new situation. */
+const slightFall = 0.75;
+/** So many failures in a row, away from home, are enough to go back there. */
+const failuresAway = 3;
+const quietCalls = 32;
+const callsInAdvance = 40;
 /** Shares of the time that worse settings may cost: away from home there is a gain to spend from. */
-const lossAtHome = 0.02;
-const lossElsewhere = 0.1;
-const shifted = Math.log(1.3);
+const lossAtHome = 0.01;
+const lossElsewhere = 0.02;
+/** What the smaller of two settings may be worse by, all such choices since the last gain together. */
+const tolerated = 0.01;
+/** After a change for the worse, home may be this much worse still: from there the search is quick. */
+const retreatTolerance = 0.1;
 
 /**
- * Climbs size and concurrency, one at a time and by factors, on the goodput of successful items. Every step is a paired trial
- * against the incumbent; home is a candidate of every cycle. Trials of worse settings may cost 2 % of the time at home, 10 % elsewhere; a cycle without a
- * gain is followed by a rest, twice as long each time, which ends when the goodput of the incumbent shifts by 30 %. Only
- * saturated batches count: with less work than the settings allow there is nothing to learn from them.
+ * Climbs size and concurrency by factors on the goodput of successful items. Every step is a paired trial against the incumbent;
+ * home is a candidate of every round. Trials of worse settings are paid from a budget; rounds without a gain are followed by a
+ * rest, which ends when the calls of the incumbent change (see `ChangeDetector`). Only calls that ran while all slots were full
+ * count: with less work than the settings allow there is nothing to learn from them.
  */
 export class AdaptiveController implements BatchController {
   readonly #options: AdaptiveControllerOptions;
-  readonly #budget = new LossBudget();
+  readonly #brake: GrowthBrake;
+  readonly #budget = new LossBudget(callsInAdvance);
+  readonly #plan = new SearchPlan();
+  readonly #detector = new ChangeDetector();
   #incumbent: BatchSettings;
   #window: Window;
   #trial: Trial | undefined = undefined;
-  #baseline: Measure | undefined = undefined;
-  #expected: number | undefined = undefined;
-  #turn = 0;
-  #misses = 0;
-  #factor = coarse;
-  #quiet = shortestQuiet;
-  #resting = 0;
-  #strange = 0;
+  #baseline: CallStats | undefined = undefined;
+  #goodput = 0;
+  #givenAway = 0;
   #trials = 0;
   #moves = 0;
+  #shifts = 0;
+  #movedSinceShift = true;
+  /** The next trial is whether to begin anew from home. */
+  #retreating = false;
   /** Batches under way, under the settings of this window and of those before. */
   #running = 0;
   #stragglers = 0;
+  readonly #clock = new ShareClock();
+  /** Calls in a row of which nothing came through. */
+  #failures = 0;
+  /** A batch was full since nothing ran. */
+  #pressed = false;
   #nowMs = 0;
+  #cleanSinceMs = 0;
   #trialSinceMs = 0;
-  /** How a rejected candidate compared, while its batches are still under way. */
-  #draining: number | undefined = undefined;
 
   constructor(options: AdaptiveControllerOptions) {
     this.#options = options;
+    this.#brake = new GrowthBrake(options.load);
     this.#incumbent = options.home;
-    this.#window = new Window(this.#incumbent, this.#objectiveMs);
+    this.#window = this.#windowOf(options.home, quietCalls >> 1);
   }
 
   next(): BatchSettings {
     return this.#window.settings;
   }
 
-  started(settings: BatchSettings): void {
+  started(settings: BatchSettings, atMs: number = this.#nowMs): void {
+    this.#clock.start(atMs);
     if (settings === this.#window.settings) this.#running += 1;
+    else this.#stragglers += 1;
   }
 
   record(batch: BatchRecord): void {
-    this.#nowMs = Math.max(this.#nowMs, batch.startedAtMs + batch.durationMs);
+    const endedAtMs = batch.startedAtMs + batch.durationMs;
+    this.#nowMs = Math.max(this.#nowMs, endedAtMs);
+    const { concurrency } = this.#window.settings;
+    const full = batch.saturated && this.#clock.running >= concurrency;
+    const chargedMs = this.#clock.charge(batch.startedAtMs, endedAtMs);
+    if (batch.attempt === 1) this.#clock.end(endedAtMs);
     if (batch.settings !== this.#window.settings) return this.#onStraggler(batch);
     if (batch.attempt === 1) this.#running = Math.max(this.#running - 1, 0);
-    if (!batch.saturated) return this.#measureIncumbent();
-    if (this.#stragglers > 0) return;
-    this.#window.add(batch);
-    if (this.#trial !== undefined && this.#isHopeless()) return this.#conclude("worse");
-    if (!this.#window.complete) return;
-    const { measure } = this.#window;
-    if (this.#trial === undefined) this.#onIncumbent(measure);
-    else if (this.#baseline === undefined) this.#onBaseline(measure, this.#trial);
-    else this.#conclude(this.#trial.add(this.#baseline.score, measure.score));
+    if (batch.succeeded > 0) this.#failures = 0;
+    if (isBroken(batch.outcome) && this.#onBroken(batch)) return;
+    this.#pressed ||= batch.saturated;
+    if (!this.#pressed) return this.#onUnfilled();
+    const idle = this.#clock.running === 0 && concurrency > 1;
+    if (idle) this.#pressed = false;
+    if (this.#stragglers > 0 || batch.startedAtMs < this.#cleanSinceMs) return;
+    this.#window.add(batch, chargedMs, idle);
+    if (this.#window.hopeless) return this.#onUnfilled();
+    if (this.#trial === undefined || this.#baseline === undefined) this.#watch(batch, full);
+    else if (this.#trial.isHopeless(this.#baseline, this.#window.stats)) this.#conclude("worse");
+    else if (this.#window.complete)
+      this.#conclude(this.#trial.add(this.#baseline, this.#window.stats));
   }
 
   stats(): Readonly<Record<string, number | string | boolean>> {
@@ -99,148 +124,175 @@ export class AdaptiveController implements BatchController {
       trying: this.#trial !== undefined,
       trials: this.#trials,
       moves: this.#moves,
-      goodputPerSecond: (this.#expected ?? 0) * 1_000,
+      shifts: this.#shifts,
+      braking: this.#brake.braking,
+      goodputPerSecond: this.#goodput * 1_000,
     };
   }
 
   #onStraggler(batch: BatchRecord): void {
     if (batch.attempt > 1 || this.#stragglers === 0) return;
     this.#stragglers -= 1;
-    if (this.#stragglers > 0 || this.#draining === undefined) return;
-    this.#budget.book(this.#nowMs - this.#trialSinceMs, this.#draining);
-    this.#draining = undefined;
+    if (this.#stragglers === 0) this.#cleanSinceMs = this.#nowMs;
   }
 
-  /** Also gives up a trial that is under way: without enough work it would never end. */
-  #measureIncumbent(): void {
-    this.#trial = undefined;
-    this.#baseline = undefined;
-    this.#open(this.#incumbent);
+  /** A call of the incumbent: measured, and watched for change. */
+  #watch(batch: BatchRecord, full: boolean): void {
+    // Of calls that began together the short ones end first, so the first round is no fair sample.
+    const mixed = full && this.#window.stats.calls > this.#window.settings.concurrency;
+    const change = mixed ? this.#detector.add(batch.durationMs) : undefined;
+    if (change !== undefined) return this.#onShift(change);
+    if (!this.#window.complete) return;
+    const { stats } = this.#window;
+    this.#goodput = stats.goodput;
+    if (this.#trial !== undefined) this.#tryOut(this.#trial, stats);
+    else this.#consider(stats);
   }
 
-  #onIncumbent(measure: Measure): void {
-    this.#notice(measure);
-    this.#resting -= 1;
-    const share = this.#incumbent === this.#options.home ? lossAtHome : lossElsewhere;
-    const affordable = this.#budget.allows(this.#nowMs, this.#window.durationMs, share);
+  #consider(stats: CallStats): void {
+    const late = stats.logP99 - stats.logP99Error > Math.log(this.#objectiveMs);
+    if (late) this.#plan.resume("size-down", this.#nowMs);
+    const callMs = stats.typicalMs;
+    const share = this.#atHome ? lossAtHome : lossElsewhere;
+    const affordable = late || this.#budget.allows(this.#nowMs, callMs, share);
     const candidate =
-      this.#resting > 0 || !affordable || measure.score === 0 ? undefined : this.#nextCandidate();
-    if (candidate === undefined) return this.#measureIncumbent();
+      affordable && stats.goodput > 0
+        ? this.#plan.next(this.#incumbent, this.#bounds, this.#nowMs)
+        : undefined;
+    if (candidate === undefined) return this.#open(this.#incumbent, quietCalls);
     this.#trials += 1;
-    this.#trial = new Trial(candidate, this.#incumbent);
-    this.#onBaseline(measure, this.#trial);
+    const { worthIt, mostPairs } = this.#plan.level;
+    const tolerance = this.#toleranceFor(candidate);
+    const terms = this.#retreating
+      ? { tolerance: retreatTolerance, worthIt, mostPairs: 2 }
+      : { tolerance, worthIt, mostPairs };
+    this.#retreating = false;
+    const trial = new Trial(candidate, { objectiveMs: this.#objectiveMs, ...terms });
+    this.#trial = trial;
+    this.#tryOut(trial, stats);
   }
 
-  #onBaseline(measure: Measure, trial: Trial): void {
-    this.#baseline = measure;
+  #tryOut(trial: Trial, baseline: CallStats): void {
+    this.#baseline = baseline;
     this.#trialSinceMs = this.#nowMs;
-    this.#open(trial.candidate);
+    this.#open({ ...trial.candidate, probing: true }, trial.windowCalls);
   }
 
   #conclude(verdict: TrialVerdict): void {
     const trial = this.#trial;
-    this.#bookTrial();
-    this.#baseline = undefined;
-    if (verdict === "undecided" || trial === undefined) return this.#open(this.#incumbent);
-    if (verdict === "worse") this.#miss();
-    else {
-      this.#moves += 1;
-      this.#incumbent = trial.candidate;
-      this.#expected = this.#window.measure.goodput;
-      if (verdict === "better") {
-        this.#misses = 0;
-        this.#quiet = shortestQuiet;
-      }
-    }
-    this.#measureIncumbent();
-  }
-
-  #bookTrial(): void {
-    const { broken, complete, forecast, measure } = this.#window;
-    const goodput = complete ? measure.goodput : (forecast ?? 0);
-    const ratio = broken > 0 ? 0 : goodput / (this.#baseline?.goodput ?? Infinity);
-    this.#budget.book(this.#nowMs - this.#trialSinceMs, ratio);
-    this.#trialSinceMs = this.#nowMs;
-    this.#draining = ratio;
-  }
-
-  #miss(): void {
-    this.#turn += 1;
-    this.#misses += 1;
-    if (this.#misses < directions.length) return;
-    this.#misses = 0;
-    if (this.#factor === coarse) {
-      this.#factor = fine;
-      return;
-    }
-    this.#resting = this.#quiet;
-    this.#quiet = Math.min(this.#quiet * 2, longestQuiet);
-  }
-
-  /** A lasting shift of the incumbent's goodput means that what was learned no longer holds. */
-  #notice({ goodput }: Measure): void {
-    const expected = this.#expected ?? goodput;
-    const strange =
-      Math.abs(Math.log(Math.max(goodput, 1e-9) / Math.max(expected, 1e-9))) > shifted;
-    this.#strange = strange ? this.#strange + 1 : 0;
-    this.#expected = strange && this.#strange < 2 ? expected : (expected + goodput) / 2;
-    if (this.#strange < 2) return;
-    this.#strange = 0;
-    this.#expected = goodput;
-    this.#resting = 0;
-    this.#misses = 0;
-    this.#quiet = shortestQuiet;
-    this.#factor = coarse;
-  }
-
-  /** The candidate breaks what did not break before, or is far behind after a few calls. */
-  #isHopeless(): boolean {
     const baseline = this.#baseline;
-    if (baseline === undefined) return false;
-    if (this.#window.broken > 0 && baseline.broken === 0) return true;
-    const { forecast } = this.#window;
-    return forecast !== undefined && forecast < baseline.goodput * hopeless;
-  }
-
-  #nextCandidate(): BatchSettings | undefined {
-    for (let tries = 0; tries < directions.length * 2 && this.#resting <= 0; tries++) {
-      const candidate = this.#step(directions[this.#turn % directions.length] ?? "home");
-      const { size, concurrency } = this.#incumbent;
-      if (candidate.size !== size || candidate.concurrency !== concurrency) return candidate;
-      this.#miss();
+    if (trial === undefined || baseline === undefined) return;
+    const { stats } = this.#window;
+    const gain = stats.calls === 0 ? -Infinity : trial.gain(baseline, stats);
+    this.#budget.book(this.#nowMs - this.#trialSinceMs, Math.exp(gain));
+    this.#baseline = undefined;
+    if (verdict === "undecided") return this.#open(this.#incumbent, trial.windowCalls);
+    this.#trial = undefined;
+    if (verdict === "worse") {
+      this.#plan.miss(this.#nowMs);
+      return this.#open(this.#incumbent, trial.windowCalls);
     }
-    return undefined;
+    this.#move(trial);
   }
 
-  #step(direction: Direction): BatchSettings {
-    const { maxBatchSize, maxConcurrentBatches, home } = this.#options;
-    const { size, concurrency } = this.#incumbent;
-    const factor = this.#factor;
-    if (direction === "size-up")
-      return { ...home, concurrency, size: up(size, factor, maxBatchSize) };
-    if (direction === "size-down") return { ...home, concurrency, size: down(size, factor) };
-    if (direction === "concurrency-up")
-      return { ...home, size, concurrency: up(concurrency, factor, maxConcurrentBatches) };
-    if (direction === "concurrency-down")
-      return { ...home, size, concurrency: down(concurrency, factor) };
-    return home;
+  #move(trial: Trial): void {
+    this.#moves += 1;
+    this.#movedSinceShift = true;
+    this.#incumbent = trial.candidate;
+    this.#detector.reset();
+    this.#plan.hit(trial.gain());
+    this.#givenAway = Math.max(this.#givenAway - trial.gain(), 0);
+    this.#goodput = trial.candidateStats.goodput;
+    this.#consider(trial.candidateStats);
   }
 
-  #open(settings: BatchSettings): void {
+  /** True when nothing else is to be learned from the call. */
+  #onBroken({ outcome, size }: BatchRecord): boolean {
+    if (this.#trial !== undefined && this.#baseline !== undefined) {
+      this.#conclude("worse");
+      return true;
+    }
+    const safe = this.#options.safeSize?.() ?? Infinity;
+    if (outcome !== "too-large") this.#failures += 1;
+    if (this.#failures >= failuresAway && !this.#atHome) {
+      this.#incumbent = this.#options.home;
+      this.#onShift("slower");
+      return true;
+    }
+    if (outcome === "failed" || size < this.#incumbent.size || safe >= this.#incumbent.size)
+      return false;
+    const fell = safe < this.#incumbent.size * slightFall;
+    this.#incumbent = { ...this.#incumbent, size: safe };
+    if (fell) this.#onShift("slower");
+    else {
+      this.#abandonTrial();
+      this.#detector.reset();
+      this.#open(this.#incumbent, quietCalls);
+    }
+    return true;
+  }
+
+  /** What was learned no longer holds: gives up a trial under way and searches anew, from home if it got worse. */
+  #onShift(change: "slower" | "faster"): void {
+    this.#shifts += 1;
+    this.#detector.reset();
+    this.#detector.judge(this.#movedSinceShift);
+    this.#movedSinceShift = false;
+    this.#givenAway = 0;
+    this.#abandonTrial();
+    this.#budget.reset(this.#nowMs);
+    this.#retreating = change === "slower" && !this.#atHome;
+    this.#plan.restart(this.#retreating ? "home" : "size-up");
+    this.#open(this.#incumbent, quietCalls >> 2);
+  }
+
+  /** Also gives up a trial that is under way: without enough work it would never end. */
+  #onUnfilled(): void {
+    this.#window.skip();
+    if (!this.#window.hopeless) return;
+    if (this.#trial !== undefined) this.#plan.miss(this.#nowMs);
+    this.#abandonTrial();
+    this.#open(this.#incumbent, quietCalls);
+  }
+
+  #abandonTrial(): void {
+    this.#trial = undefined;
+    this.#baseline = undefined;
+  }
+
+  #toleranceFor({ size, concurrency }: BatchSettings): number {
+    const smaller = size <= this.#incumbent.size && concurrency <= this.#incumbent.concurrency;
+    return smaller && this.#plan.allowsTies ? Math.max(tolerated - this.#givenAway, 0) : 0;
+  }
+
+  #open(settings: BatchSettings, calls: number): void {
     this.#stragglers += this.#running;
     this.#running = 0;
-    this.#window = new Window(settings, this.#objectiveMs);
+    this.#window = this.#windowOf(settings, calls);
+    if (this.#stragglers === 0) this.#cleanSinceMs = this.#nowMs;
+  }
+
+  #windowOf(settings: BatchSettings, calls: number): Window {
+    return new Window(settings, calls, this.#objectiveMs);
+  }
+
+  get #atHome(): boolean {
+    const { home } = this.#options;
+    return this.#incumbent.size === home.size && this.#incumbent.concurrency === home.concurrency;
+  }
+
+  get #bounds() {
+    const { maxBatchSize, maxConcurrentBatches, home, refusedSize } = this.#options;
+    return {
+      maxBatchSize,
+      maxConcurrentBatches,
+      home,
+      refusedSize: refusedSize?.() ?? Infinity,
+      mayGrow: this.#brake.mayGrow(),
+    };
   }
 
   get #objectiveMs(): number {
-    return this.#options.latencyObjectiveMs ?? Infinity;
+    return this.#options.latencyObjectiveMs ?? Number.MAX_VALUE;
   }
-}
-
-function up(value: number, factor: number, most: number): number {
-  return Math.min(Math.max(Math.round(value * factor), value + 1), most);
-}
-
-function down(value: number, factor: number): number {
-  return Math.max(Math.min(Math.round(value / factor), value - 1), 1);
 }

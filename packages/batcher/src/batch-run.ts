@@ -20,7 +20,7 @@ export interface RunHost<T, R> {
   readonly closing: boolean;
   onCall(record: BatchRecord): void;
   onFirstCall(): void;
-  onTooLarge(size: number): void;
+  onTooLarge(size: number, error: unknown): void;
   onSplit(reason: "too-large" | "poison", size: number, batchId: number): void;
   takeRetry(): boolean;
   /** Waits before a retry; ends early when the batcher closes. */
@@ -137,7 +137,7 @@ export class BatchRun<T, R> {
   ): CallFailure | undefined {
     const failure = answer.ok ? undefined : this.#judge(answer.error, jobs.length);
     const failed = answer.ok ? answer.failed : jobs.length;
-    if (failure?.verdict === "too-large") this.#host.onTooLarge(jobs.length);
+    if (failure?.verdict === "too-large") this.#host.onTooLarge(jobs.length, failure.error);
     this.#host.onCall({
       batchId: this.#init.batchId,
       attempt: this.#calls,

@@ -3,9 +3,16 @@ export interface BatchSettings {
   readonly size: number;
   readonly concurrency: number;
   readonly lingerMs: number;
+  /** The size may exceed the learned ceiling, as far as the smallest size that was refused. */
+  readonly probing?: boolean;
 }
 
 export type BatchOutcome = "ok" | "partial" | "failed" | "too-large" | "timeout";
+
+/** Nothing of the call came through. */
+export function isBroken(outcome: BatchOutcome): boolean {
+  return outcome !== "ok" && outcome !== "partial";
+}
 
 /** One call of a processor, as it went. Also the payload of the `batch` event. */
 export interface BatchRecord {
@@ -31,8 +38,8 @@ export interface BatchRecord {
 export interface BatchController {
   /** Asked before every dispatch; must be cheap and must not block. */
   next(): BatchSettings;
-  /** Told when a batch was dispatched under these settings. */
-  started?(settings: BatchSettings): void;
+  /** Told when a batch was dispatched under these settings, and when. */
+  started?(settings: BatchSettings, atMs?: number): void;
   /** Told after every call of a processor. */
   record(batch: BatchRecord): void;
   stats?(): Readonly<Record<string, number | string | boolean>>;

@@ -17,6 +17,7 @@ import { Pace } from "./pace.ts";
 import type { Processor } from "./processor.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { SharedJobs } from "./shared-jobs.ts";
+import { sizeHintOf } from "./size-hint.ts";
 import { Sizing } from "./sizing.ts";
 import { Sleeper } from "./sleeper.ts";
 import type { Timers } from "./timers.ts";
@@ -49,7 +50,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     this.now = settings.now;
     this.timers = settings.timers;
     this.history = new History(settings.historyLimit);
-    this.sizing = new Sizing(settings.tunables, settings.controller);
+    this.sizing = new Sizing(settings.tunables, settings);
     this.budget = new RetryBudget(settings.tunables.retryBudgetRatio);
     this.#sleeper = new Sleeper(settings.timers);
     this.dispatcher = new Dispatcher(this);
@@ -206,8 +207,8 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     this.events.emit("batch", () => record);
   }
 
-  onTooLarge(size: number): void {
-    this.sizing.refuse(size, this.now());
+  onTooLarge(size: number, error: unknown): void {
+    this.sizing.refuse(size, this.now(), sizeHintOf(error, size));
   }
 
   onSplit(reason: "too-large" | "poison", size: number, batchId: number): void {

@@ -22,6 +22,7 @@ export type { RetryEvent } from "./batch-run.ts";
 export type { BatchController, BatchOutcome, BatchRecord, BatchSettings } from "./controller.ts";
 export type { BatcherEvents, OverloadEvent, SplitEvent } from "./events.ts";
 export type { Verdict } from "./failure.ts";
+export type { LoadReading } from "./growth-brake.ts";
 export type { Settlement } from "./job.ts";
 export type {
   HistogramFamily,

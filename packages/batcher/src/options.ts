@@ -1,5 +1,6 @@
 import { monotonic } from "./clock.ts";
 import type { BatchController } from "./controller.ts";
+import type { LoadReading } from "./growth-brake.ts";
 import { BatcherOptionError } from "./errors.ts";
 import type { Verdict } from "./failure.ts";
 import { classifyError } from "./failure.ts";
@@ -31,6 +32,8 @@ export interface BatchProcessorOptions<T, R = unknown> extends TunableOptions {
   readonly classify?: (error: unknown) => Verdict;
   /** Whether a value is the item's own; how results that came in another order are found out. */
   readonly matches?: (item: T, value: R) => boolean;
+  /** How busy this process is; adaptive sizing does not grow while it is high. */
+  readonly load?: () => LoadReading;
   readonly historyLimit?: number;
   readonly now?: () => number;
   readonly random?: () => number;
@@ -48,6 +51,7 @@ export interface Settings<T, R> {
   readonly idempotent: boolean;
   readonly classify: (error: unknown) => Verdict;
   readonly matches: ((item: T, value: R) => boolean) | undefined;
+  readonly load: (() => LoadReading) | undefined;
   readonly historyLimit: number;
   readonly now: () => number;
   readonly random: () => number;
@@ -104,6 +108,7 @@ export const rules: Readonly<Record<keyof BatchProcessorOptions<never, never>, R
   idempotent: typed("boolean"),
   classify: typed("function"),
   matches: typed("function"),
+  load: typed("function"),
   historyLimit: integer(1, 100_000),
   now: typed("function"),
   random: typed("function"),
@@ -120,6 +125,7 @@ export function resolveOptions<T, R>(options: BatchProcessorOptions<T, R>): Sett
     idempotent: options.idempotent ?? false,
     classify: options.classify ?? classifyError,
     matches: options.matches,
+    load: options.load,
     historyLimit: options.historyLimit ?? defaultHistoryLimit,
     now: options.now === undefined ? () => performance.now() : monotonic(options.now),
     random: options.random ?? Math.random,

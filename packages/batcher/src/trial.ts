@@ -1,46 +1,108 @@
+import { CallStats } from "./call-stats.ts";
 import type { BatchSettings } from "./controller.ts";
 
 export type TrialVerdict = "better" | "tie" | "worse" | "undecided";
 
-const clearlyWorse = Math.log(0.85);
-const clearlyBetter = Math.log(1.3);
-const worthIt = 0.03;
-const indistinct = 0.01;
-const fewestPairs = 3;
-const mostPairs = 6;
+export interface TrialTerms {
+  readonly objectiveMs: number;
+  /** How much worse (as a logarithm) the smaller of two settings may be and still win. 0: no ties. */
+  readonly tolerance: number;
+  /** The least gain (as a logarithm) worth a move. */
+  readonly worthIt: number;
+  readonly mostPairs: number;
+}
 
-/** Compares a candidate with the incumbent in paired windows: I C, I C, … until it is clear. */
+const firstWindow = 8;
+const mostDoublings = 6;
+/** Durations of neighbouring calls are alike, so errors are larger than for independent ones. */
+const dependence = 1.2;
+const clearGain = 0.1;
+const clearLoss = 0.05;
+
+/** Compares a candidate with the incumbent in paired windows: I C, I C, each longer than the one before, until it is clear. */
 export class Trial {
   readonly candidate: BatchSettings;
-  readonly #smaller: boolean;
-  readonly #logRatios: number[] = [];
+  readonly #terms: TrialTerms;
+  readonly #old = new CallStats();
+  readonly #new = new CallStats();
+  #pairs = 0;
 
-  constructor(candidate: BatchSettings, incumbent: BatchSettings) {
+  constructor(candidate: BatchSettings, terms: TrialTerms) {
     this.candidate = candidate;
-    this.#smaller = footprint(candidate) < footprint(incumbent);
+    this.#terms = terms;
   }
 
-  add(incumbentScore: number, candidateScore: number): TrialVerdict {
-    const ratio = Math.log(Math.max(candidateScore, Number.MIN_VALUE) / incumbentScore);
-    this.#logRatios.push(ratio);
-    const count = this.#logRatios.length;
-    if (count === 1 && ratio < clearlyWorse) return "worse";
-    if (count === 1 && ratio > clearlyBetter) return "better";
-    return count < fewestPairs ? "undecided" : this.#decide(count);
+  /** How many calls the next window of each takes. */
+  get windowCalls(): number {
+    return firstWindow << Math.min(this.#pairs, mostDoublings);
   }
 
-  /** Better means by more than 3 % and two standard errors. An even match goes to the smaller of the two. */
-  #decide(count: number): TrialVerdict {
-    const mean = this.#logRatios.reduce((sum, ratio) => sum + ratio, 0) / count;
-    const squares = this.#logRatios.reduce((sum, ratio) => sum + (ratio - mean) ** 2, 0);
-    const error = Math.sqrt(squares / (count - 1) / count);
-    if (mean > Math.max(worthIt, 2 * error)) return "better";
-    if (mean < -worthIt || (mean < worthIt && !this.#smaller)) return "worse";
-    if (count < mostPairs) return "undecided";
-    return this.#smaller && mean > -indistinct ? "tie" : "worse";
+  get candidateStats(): CallStats {
+    return this.#new;
+  }
+
+  add(incumbent: CallStats, candidate: CallStats): TrialVerdict {
+    this.#old.merge(incumbent);
+    this.#new.merge(candidate);
+    this.#pairs += 1;
+    return this.#verdict();
+  }
+
+  /** Logarithm of the candidate's goodput over the incumbent's. */
+  gain(incumbent: CallStats = this.#old, candidate: CallStats = this.#new): number {
+    const [before, after] = [incumbent.goodput, candidate.goodput];
+    return Math.log(Math.max(after, Number.MIN_VALUE) / Math.max(before, Number.MIN_VALUE));
+  }
+
+  /** Far behind after a few calls, or late where the incumbent is not. */
+  isHopeless(incumbent: CallStats, candidate: CallStats): boolean {
+    if (candidate.calls < 3) return false;
+    if (this.#tooSlow(incumbent)) return false;
+    if (candidate.late > 1 && candidate.late > candidate.calls * 0.1) return true;
+    const error = errorOf(incumbent, candidate);
+    return this.gain(incumbent, candidate) < -Math.max(0.2, 3 * error);
+  }
+
+  #verdict(): TrialVerdict {
+    const { objectiveMs } = this.#terms;
+    const last = this.#pairs >= this.#terms.mostPairs;
+    const [before, after] = [this.#old, this.#new];
+    if (this.#tooSlow(before)) return this.#escape(last);
+    const room = Math.log(objectiveMs) - after.logP99;
+    if (room < -1.5 * after.logP99Error || (last && room < 0)) return "worse";
+    const verdict = this.#compare(last);
+    return verdict === "worse" || room > after.logP99Error || last ? verdict : "undecided";
+  }
+
+  #tooSlow(stats: CallStats): boolean {
+    return stats.logP99 - stats.logP99Error > Math.log(this.#terms.objectiveMs);
+  }
+
+  /** The incumbent misses the objective: better is what comes nearer to it. */
+  #escape(last: boolean): TrialVerdict {
+    const faster = this.#old.logP99 - this.#new.logP99;
+    const error = Math.hypot(this.#old.logP99Error, this.#new.logP99Error);
+    if (faster > 1.5 * error) return "better";
+    return faster < -error || last ? "worse" : "undecided";
+  }
+
+  #compare(last: boolean): TrialVerdict {
+    const gain = this.gain();
+    const error = errorOf(this.#old, this.#new);
+    const first = this.#pairs === 1;
+    const { tolerance, worthIt } = this.#terms;
+    if (gain > Math.max(first ? clearGain : worthIt, (first ? 3.5 : last ? 1.5 : 2.2) * error))
+      return "better";
+    if (gain < -Math.max(first ? clearLoss : tolerance, (first ? 2.5 : 1.5) * error))
+      return "worse";
+    if (first) return "undecided";
+    if (tolerance > 0 && gain - 1.5 * error > -tolerance) return "tie";
+    if (tolerance === 0 && gain + error < worthIt) return "worse";
+    if (!last) return "undecided";
+    return tolerance > 0 && gain - 0.7 * error > -tolerance ? "tie" : "worse";
   }
 }
 
-function footprint({ size, concurrency }: BatchSettings): number {
-  return size * concurrency;
+function errorOf(one: CallStats, other: CallStats): number {
+  return dependence * Math.sqrt(one.relativeVariance + other.relativeVariance);
 }

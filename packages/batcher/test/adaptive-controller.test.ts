@@ -62,37 +62,63 @@ describe("adaptive batching", () => {
 
   test("without enough work to fill batches nothing is tried, and a trial under way is given up", () => {
     const controller = adaptive();
-    const feed = (saturated: boolean) => {
-      const settings = controller.next();
-      controller.started(settings);
-      controller.record({ ...callOf(settings), saturated });
-    };
-    for (let call = 0; call < 200; call++) feed(false);
+    const slots = new Slots(controller);
+    slots.rounds(100, { saturated: false });
     expect(controller.stats()["trials"]).toBe(0);
-    while (controller.stats()["trying"] !== true) feed(true);
-    feed(false);
+    slots.rounds(20);
+    expect(controller.stats()["trials"]).toBeGreaterThan(0);
+    slots.rounds(100, { saturated: false });
     expect(controller.stats()["trying"]).toBe(false);
-    expect(controller.next()).toMatchObject(home);
+    const trials = controller.stats()["trials"];
+    slots.rounds(100, { saturated: false });
+    expect(controller.stats()["trials"]).toBe(trials);
   });
 
   test("nothing is measured while a batch of earlier settings still runs", () => {
     const controller = adaptive();
     const straggler = controller.next();
-    controller.started(straggler);
-    const feed = (count: number) => {
-      for (let call = 0; call < count; call++) {
-        const settings = controller.next();
-        controller.started(settings);
-        controller.record(callOf(settings));
-      }
-    };
-    while (controller.stats()["trying"] !== true) feed(1);
+    controller.started?.(straggler, 0);
+    const slots = new Slots(controller);
+    while (controller.stats()["trying"] !== true && slots.nowMs < 10_000) slots.rounds(1);
     const candidate = controller.next();
-    feed(500);
+    expect(candidate).toMatchObject({ size: 200 });
+    slots.rounds(200);
     expect(controller.next()).toBe(candidate);
-    controller.record(callOf(straggler));
-    feed(500);
+    controller.record({ ...callOf(straggler), durationMs: slots.nowMs });
+    slots.rounds(200);
     expect(controller.next()).not.toBe(candidate);
+  });
+
+  test("while this process is short of time or memory nothing larger is tried", () => {
+    const load = { eventLoopUtilization: 0.95, memoryPressure: 0.1 };
+    const controller = new AdaptiveController({
+      maxBatchSize: 1_000,
+      maxConcurrentBatches: 32,
+      home,
+      load: () => load,
+    });
+    const slots = new Slots(controller);
+    const largest = () =>
+      Math.max(...slots.seen.map(({ size, concurrency }) => size * concurrency));
+    slots.rounds(500);
+    expect(largest()).toBe(400);
+    expect(controller.stats()["braking"]).toBe(true);
+    load.eventLoopUtilization = 0.2;
+    load.memoryPressure = 0.9;
+    slots.rounds(500);
+    expect(largest()).toBe(400);
+    load.memoryPressure = 0.2;
+    slots.rounds(5_000);
+    expect(largest()).toBeGreaterThan(400);
+  });
+
+  test("failures in a row away from home lead back there at once", () => {
+    const controller = adaptive();
+    simulate(controller, backendNamed("fixed cost"), { ...run, durationMs: 60_000 });
+    expect(controller.stats()["size"]).toBe(1_000);
+    const failing = { ...callOf(controller.next()), succeeded: 0, failed: 1_000 };
+    for (let call = 0; call < 10; call++) fail(controller, failing);
+    expect(controller.next()).toMatchObject({ size: 100, concurrency: 4 });
   });
 
   test("a backend that always fails is no reason to move", () => {
@@ -134,6 +160,36 @@ describe("adaptive batching", () => {
     await batcher.close();
   });
 });
+
+function fail(controller: AdaptiveController, call: BatchRecord): void {
+  const settings = controller.next();
+  controller.started(settings);
+  controller.record({ ...call, outcome: "failed", settings });
+}
+
+/** All slots of a controller at work, in rounds of 10 ms. */
+class Slots {
+  readonly seen: BatchSettings[] = [];
+  nowMs = 0;
+  readonly #controller: AdaptiveController;
+
+  constructor(controller: AdaptiveController) {
+    this.#controller = controller;
+  }
+
+  rounds(count: number, { saturated = true } = {}): void {
+    for (let round = 0; round < count; round++) {
+      const settings = this.#controller.next();
+      this.seen.push(settings);
+      const running = Array.from({ length: settings.concurrency }, () => settings);
+      for (const asked of running) this.#controller.started(asked, this.nowMs);
+      const startedAtMs = this.nowMs;
+      this.nowMs += 10;
+      for (const asked of running)
+        this.#controller.record({ ...callOf(asked), startedAtMs, saturated });
+    }
+  }
+}
 
 function callOf(settings: BatchSettings): BatchRecord {
   return {
