@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 
-const benches = ["overhead", "queue", "idle", "poison", "sqlite", "http", "adaptive"];
+const benches = ["overhead", "queue", "idle", "poison", "sqlite", "http"];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false } },
