@@ -49,6 +49,11 @@ export class FaultProxy {
     return this.#pipes.size;
   }
 
+  /** Whether a `held` connection keeps back an answer with this text. */
+  holds(text: string): boolean {
+    return [...this.#pipes].some(({ held }) => Buffer.concat(held).includes(text));
+  }
+
   /** For the connections there are and for new ones. One that was half open never recovers: what it lost is missing in its stream. */
   set(state: LinkState): void {
     this.#state = state;

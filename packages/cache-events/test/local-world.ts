@@ -48,6 +48,7 @@ export interface Stretch {
 }
 
 interface Running {
+  readonly over: Promise<unknown>;
   end(ending: Ending): void;
 }
 
@@ -69,7 +70,7 @@ export class World {
   readonly cache: EventCache;
   /** Reads that the cache has to have counted as a hit or a miss. */
   counted = 0;
-  /** Reads that may have a soft timer. */
+  /** Reads that may have a soft timer; of a batch that failed by one key, those of the other keys go on. */
   waiting = 0;
   readonly #staleMs: number;
   readonly #floors = new Map<string, number>();
@@ -203,6 +204,7 @@ export class World {
     const began = names.map(() => ++this.#time);
     const { promise, resolve, reject } = Promise.withResolvers<(number | undefined)[]>();
     this.#running.push({
+      over: promise.catch(() => {}),
       end: (ending) => {
         for (const name of names) tag(name, ...(late[name] ?? []));
         for (const value of began) this.#landedAt.set(value, this.clock.nowMs);
@@ -225,6 +227,8 @@ export class World {
       try {
         value = await read;
       } catch (error) {
+        this.waiting++;
+        void this.#computesOver().then(() => this.waiting--);
         if (!(error instanceof Failed)) return;
         const floor = Math.min(...floors.map(([, one]) => one));
         if (error.began <= floor) throw new Error("stale: a failure", { cause: error });
@@ -237,6 +241,11 @@ export class World {
     const watched = watching();
     watched.catch(() => {});
     this.#reads.push(watched);
+  }
+
+  async #computesOver(): Promise<void> {
+    await Promise.all(this.#running.map(({ over }) => over));
+    await settle();
   }
 
   #set(key: string, namespace: string): Promise<void> {

@@ -117,9 +117,8 @@ describe.skipIf(!hasRedis("Redis mirror"))(
         await until(async () => (await callsOf(commands, "mget")) > served);
         if (change === "move") await move(there.store, fence);
         else await commands("FLUSHALL");
-        await new Promise((resolve) => {
-          setTimeout(resolve, 20);
-        });
+        // The push waits behind the answer, and both arrive in one piece.
+        await until(() => proxy.holds("invalidate"));
         proxy.set("pass");
         expect(await reading).toEqual([before]);
         await new Promise(setImmediate);
