@@ -23,6 +23,15 @@ try {
         batcher: inserter("adaptive", { maxBatchSize: 5_000 }),
         outstanding: 10_000,
       },
+      ...[500, 2_000, 5_000].map((size) => ({
+        name: `fixed ${size} x 1`,
+        batcher: inserter(`fixed-${size}`, {
+          adaptiveSizing: false,
+          maxBatchSize: size,
+          maxConcurrentBatches: 1,
+        }),
+        outstanding: 10_000,
+      })),
       {
         name: "one by one",
         batcher: inserter("single", { adaptiveSizing: false, maxBatchSize: 1 }),

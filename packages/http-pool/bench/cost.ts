@@ -28,7 +28,7 @@ const generations = Number(values.generations);
 const server = await BenchServer.start({ kind: "light" });
 const { samples, serverLoad } = await measurePaired(server, subjects, {
   generations,
-  rounds: 12,
+  rounds: 18,
   concurrencies: CONCURRENCIES,
   sliceMs: (concurrency) => 15 + 0.1 * concurrency,
   warmUp: { durationMs: 600, minRequests: 10_000 },

@@ -41,9 +41,10 @@ export class Samples {
     const theirs = this.#of(baseline, concurrency).map((rounds) => bestOfBlocks(rounds, metric));
     const ratios = this.#of(subject, concurrency).map((rounds, generation) => {
       const others = theirs[generation] ?? [];
-      return median(
-        bestOfBlocks(rounds, metric).map((best, block) => best / (others[block] ?? Number.NaN)),
+      const logs = bestOfBlocks(rounds, metric).map((best, block) =>
+        Math.log(best / (others[block] ?? Number.NaN)),
       );
+      return Math.exp(median(logs));
     });
     return ratioInterval(ratios);
   }

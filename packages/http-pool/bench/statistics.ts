@@ -25,8 +25,12 @@ export function inverse({ mean, low, high }: Interval): Interval {
   return { mean: 1 / mean, low: 1 / high, high: 1 / low };
 }
 
+/** The middle value, or halfway between the two of them: the lower one would favour whatever is the numerator of a ratio. */
 export function median(values: readonly number[]): number {
-  return quantile(values, 0.5);
+  const sorted = values.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }
 
 /** The smallest value that a part of `share` of them does not exceed. */
