@@ -41,7 +41,8 @@ const rows = CONCURRENCIES.flatMap((concurrency) => {
   return subjects.map(({ label }, index) => {
     const row = { c: concurrency, client: label, ...samples.row(label, concurrency) };
     if (index === 0) return row;
-    const cpu = samples.ratio(cpuPerRequest, label, BASELINE, concurrency);
+    const baseline = label === CONTROL ? BASELINE : [BASELINE, CONTROL];
+    const cpu = samples.ratio(cpuPerRequest, label, baseline, concurrency);
     const goal = index === 1 ? GOALS[concurrency] : undefined;
     return {
       ...row,
@@ -49,7 +50,7 @@ const rows = CONCURRENCIES.flatMap((concurrency) => {
       "95 % from": percent(cpu.low),
       to: percent(cpu.high),
       "rate over Pool": percent(
-        inverse(samples.ratio(secondsPerRequest, label, BASELINE, concurrency)).mean,
+        inverse(samples.ratio(secondsPerRequest, label, baseline, concurrency)).mean,
       ),
       ...(goal !== undefined && {
         goal: `to <= ${percent(goal)}`,
@@ -64,7 +65,7 @@ report([
     rows,
     notes: [
       `Every client in a process of its own, ${generations} of them one after the other (--generations); intervals are those of their ratios.`,
-      `"${CONTROL}" is the control: where it is more than ${100 * NOISE} % off, the verdict is noise.`,
+      `Ratios are those over the mean of both rows of Pool; "${CONTROL}" over the other is the control: where it is more than ${100 * NOISE} % off, the verdict is noise.`,
       `The server was busy for ${Math.round(100 * serverLoad)} % of the time of one core.`,
     ],
   },

@@ -36,17 +36,33 @@ export class Samples {
     (generations[generation] ??= []).push(sample);
   }
 
-  /** Of one client over another: the best of each block, medians of their ratios within generations, the interval of these. */
-  ratio(metric: Metric, subject: string, baseline: string, concurrency: number): Interval {
-    const theirs = this.#of(baseline, concurrency).map((rounds) => bestOfBlocks(rounds, metric));
-    const ratios = this.#of(subject, concurrency).map((rounds, generation) => {
-      const others = theirs[generation] ?? [];
-      const logs = bestOfBlocks(rounds, metric).map((best, block) =>
-        Math.log(best / (others[block] ?? Number.NaN)),
-      );
+  /**
+   * Of one client over another, or over the mean of several that are alike: the best of each block, medians of their ratios
+   * within generations, the interval of these.
+   */
+  ratio(
+    metric: Metric,
+    subject: string,
+    baseline: string | readonly string[],
+    concurrency: number,
+  ): Interval {
+    const theirs = [baseline].flat().map((label) => this.#logs(metric, label, concurrency));
+    const ours = this.#logs(metric, subject, concurrency);
+    const ratios = ours.map((blocks, generation) => {
+      const logs = blocks.map((log, block) => {
+        const others = theirs.map((logsOf) => logsOf[generation]?.[block] ?? Number.NaN);
+        return log - others.reduce((sum, other) => sum + other, 0) / others.length;
+      });
       return Math.exp(median(logs));
     });
     return ratioInterval(ratios);
+  }
+
+  /** By generation and block. */
+  #logs(metric: Metric, label: string, concurrency: number): readonly (readonly number[])[] {
+    return this.#of(label, concurrency).map((rounds) =>
+      bestOfBlocks(rounds, metric).map((best) => Math.log(best)),
+    );
   }
 
   /** Medians over all slices. */

@@ -4,6 +4,7 @@ import { PoolClosedError, PoolExhaustedError, QueueTimeoutError, openError } fro
 import type { UpstreamErrorDetails } from "./errors.ts";
 import { Exchange } from "./exchange.ts";
 import type { Carrier } from "./exchange.ts";
+import { Growth } from "./growth.ts";
 import { HealthChecker } from "./health-check.ts";
 import type { HealthCheckResult, Probe } from "./health-check.ts";
 import type { PoolFetchInit } from "./fetch-request.ts";
@@ -38,6 +39,7 @@ export class ConnectionPool extends PoolDispatcher {
   readonly #report: Report;
   readonly #slots: Slots;
   readonly #queue: WaitQueue;
+  readonly #growth: Growth;
   readonly #sweeper: Sweeper;
   readonly #keepAlive: KeepAlive;
   readonly #health: HealthChecker;
@@ -64,13 +66,19 @@ export class ConnectionPool extends PoolDispatcher {
     this.#queue = new WaitQueue(this.#options, (exchange) => this.#expire(exchange));
     this.#slots = new Slots(this.#url, this.#options, maxIdle, this.#report, {
       closed: (connection) => {
-        this.#grow(1);
+        this.#growth.grow(1);
         this.#sweeper.replace(connection);
         this.#settle();
       },
       settled: () => this.#settle(),
     });
-    this.#sweeper = new Sweeper(this.#options, this.#slots, this.#report, () => this.#warmOne());
+    this.#growth = new Growth(this.#slots, this.#queue, {
+      opened: (connection) => this.#serve(connection),
+      unavailable: (exchange, error) => this.#unavailable(exchange, error),
+    });
+    this.#sweeper = new Sweeper(this.#options, this.#slots, this.#report, () =>
+      this.#growth.openOne(),
+    );
     const probe = ({ connection, options: request, handler }: Probe): Exchange => {
       const exchange = this.#begin(request, handler, "probe");
       this.#assign(exchange, connection);
@@ -104,7 +112,7 @@ export class ConnectionPool extends PoolDispatcher {
   resize(maxConnections: number): void {
     this.#slots.max = integer("maxConnections", maxConnections, 1);
     this.#slots.trim();
-    this.#grow(Infinity);
+    this.#growth.grow(Infinity);
   }
 
   /**
@@ -115,7 +123,7 @@ export class ConnectionPool extends PoolDispatcher {
     integer("count", count, 1, this.#slots.max);
     if (this.#ending) throw new PoolClosedError(this.upstream);
     const missing = Math.max(0, count - this.#slots.open - this.#slots.connecting);
-    await Promise.all(Array.from({ length: missing }, () => this.#warmOne()));
+    await Promise.all(Array.from({ length: missing }, () => this.#growth.openOne()));
   }
 
   /** Never rejects; calls while a check is under way share it. */
@@ -202,7 +210,7 @@ export class ConnectionPool extends PoolDispatcher {
         this.#reject(exchange, `all connections are in use and ${this.#queue.size} requests wait`);
       else {
         this.#queue.push(exchange);
-        this.#grow(1);
+        this.#growth.grow(1);
       }
     }
   }
@@ -237,38 +245,7 @@ export class ConnectionPool extends PoolDispatcher {
     connection.send(exchange);
   }
 
-  /**
-   * Opens connections for those who wait. Each request that comes and each connection that ends is good for
-   * one attempt, so that a server that refuses more is not asked again and again; each success for two.
-   */
-  #grow(attempts: number): void {
-    const { connecting, free } = this.#slots;
-    const count = Math.min(attempts, free, this.#queue.size - connecting);
-    for (let left = count; left > 0; left -= 1) {
-      this.#slots.connect("request", (error, connection) => {
-        if (connection === undefined) {
-          this.#onConnectFailed(error);
-          return;
-        }
-        this.#serve(connection);
-        this.#grow(2);
-      });
-    }
-  }
-
-  /**
-   * With other connections open, those who wait are served by them. With none, the one who waits longest is
-   * told, so that an outage costs one attempt a request and nobody waits for nothing.
-   */
-  #onConnectFailed(error: Error | undefined): void {
-    if (this.#slots.open === 0 && this.#queue.size > this.#slots.connecting) {
-      const exchange = this.#queue.shift();
-      exchange?.fail(this.#unavailable(exchange, error));
-      this.#grow(1);
-    }
-  }
-
-  #unavailable({ attempts }: Exchange, error: Error | undefined): Error {
+  #unavailable({ attempts }: Pick<Exchange, "attempts">, error: Error | undefined): Error {
     return openError(this.#details({ attempts: Math.max(1, attempts) }), error);
   }
 
@@ -319,7 +296,7 @@ export class ConnectionPool extends PoolDispatcher {
     this.#report.replay(error);
     exchange.reset();
     this.#queue.pushFirst(exchange);
-    this.#grow(1);
+    this.#growth.grow(1);
     return true;
   }
 
@@ -330,20 +307,6 @@ export class ConnectionPool extends PoolDispatcher {
 
   #details({ attempts }: Pick<Exchange, "attempts">): UpstreamErrorDetails {
     return { upstream: this.upstream, attempts, retryAfterMs: RETRY_AFTER_MS };
-  }
-
-  #warmOne(): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#slots.connect("request", (error, connection) => {
-        if (connection === undefined) {
-          this.#onConnectFailed(error);
-          reject(openError(this.#details({ attempts: 1 }), error));
-        } else {
-          this.#serve(connection);
-          resolve();
-        }
-      });
-    });
   }
 
   #abort(connection: Connection, error: Error): void {

@@ -11,6 +11,7 @@ import { LinkedNode } from "./linked-list.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import type { Replica } from "./replica.ts";
 import { isReplayable } from "./replayable.ts";
+import { retryAfterMsOf } from "./retry-after.ts";
 import type { Route } from "./router.ts";
 import { safely } from "./safely.ts";
 
@@ -173,7 +174,7 @@ export class GroupExchange implements Controller {
     const { statusCodes } = this.#context.options.retry;
     const failed = statusCodes.has(statusCode) && this.replayable;
     const late = this.#over || this.#winner !== undefined;
-    if (late || (failed && this.#goOn(attempt, "status"))) {
+    if (late || (failed && this.#goOn(attempt, "status", retryAfterMsOf(headers)))) {
       attempt.discard();
       return;
     }
@@ -230,14 +231,15 @@ export class GroupExchange implements Controller {
     if (attempt === this.#first) this.#handler.onRequestSent?.();
   }
 
-  /** Whether another attempt is under way or can be made. */
-  #goOn(attempt: Attempt, reason: RetryReason): boolean {
+  /** Whether another attempt is under way or can be made. An upstream that says when to come back is asked no sooner. */
+  #goOn(attempt: Attempt, reason: RetryReason, retryAfterMs = 0): boolean {
     if (this.#live.size > 0 || this.#cancelDelay !== undefined) return true;
     const { options, router } = this.#context;
     const { baseDelayMs, maxAttempts, maxDelayMs } = options.retry;
     if (this.attempts >= maxAttempts) return false;
     const next = this.route.sticky ? undefined : router.pick(this.route, this.tried);
-    if (next === undefined && this.#same(attempt) === undefined) return false;
+    if (next === undefined && (retryAfterMs > maxDelayMs || this.#same(attempt) === undefined))
+      return false;
     if (!this.#withdraw()) return false;
     if (next !== undefined) {
       this.#again(attempt, next, reason, 0);
@@ -245,7 +247,7 @@ export class GroupExchange implements Controller {
     }
     // "Full jitter" of M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
     const ceilingMs = Math.min(maxDelayMs, baseDelayMs * 2 ** (this.attempts - 1));
-    this.#wait(attempt, reason, options.random() * ceilingMs);
+    this.#wait(attempt, reason, Math.max(retryAfterMs, options.random() * ceilingMs));
     return true;
   }
 

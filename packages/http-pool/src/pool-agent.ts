@@ -7,7 +7,7 @@ import type { MetricFamily } from "./metric-families.ts";
 import { integer, optionalFn, parseOrigin, resolvePoolOptions } from "./options.ts";
 import type { ConnectionPoolOptions } from "./options.ts";
 import { PoolDispatcher } from "./pool-dispatcher.ts";
-import type { PoolEvents } from "./pool-events.ts";
+import { PoolRelay } from "./pool-relay.ts";
 import { poolFamilies } from "./pool-families.ts";
 import type { UpstreamStats } from "./pool-families.ts";
 import { countsOnly, sumStats } from "./pool-stats.ts";
@@ -48,7 +48,7 @@ export class PoolAgent extends PoolDispatcher {
   readonly #closing = new Set<ConnectionPool>();
   /** What pools that are gone have counted, by label. */
   readonly #gone = new Map<string, PoolStats>();
-  readonly #relays = new Map<string | symbol, (event: never) => void>();
+  readonly #relay: PoolRelay;
   #ending = false;
 
   /** @throws InvalidArgumentError naming the first option that is wrong */
@@ -61,7 +61,11 @@ export class PoolAgent extends PoolDispatcher {
     this.#poolOptions = { ...options.pool, ...(allowAddress && { allowAddress }) };
     resolvePoolOptions(this.#poolOptions);
     this.#labels = new UpstreamLabels(this.#maxOrigins);
-    this.#relayOnDemand();
+    this.#relay = new PoolRelay(
+      this,
+      () => this.#all(),
+      (event, value) => this.send(event, value),
+    );
   }
 
   /**
@@ -120,7 +124,7 @@ export class PoolAgent extends PoolDispatcher {
     this.#labels.of(origin);
     const pool = new ConnectionPool(origin, this.#poolOptions);
     pool.on("drain", (url: URL) => this.emit("drain", url));
-    for (const [event, relay] of this.#relays) pool.on(event, relay);
+    this.#relay.add(pool);
     return pool;
   }
 
@@ -158,31 +162,4 @@ export class PoolAgent extends PoolDispatcher {
     }
     return new Map([...groups].map(([label, stats]) => [label, sumStats(stats)]));
   }
-
-  /** Listens to an event of the pools only while somebody listens to it here. */
-  #relayOnDemand(): void {
-    this.on("newListener", (event: string | symbol) => {
-      if (!RELAYED.has(event) || this.#relays.has(event)) return;
-      const relay = (value: never): void => this.send(event as keyof PoolEvents, value);
-      this.#relays.set(event, relay);
-      for (const pool of this.#all()) pool.on(event, relay);
-    });
-    this.on("removeListener", (event: string | symbol) => {
-      const relay = this.#relays.get(event);
-      if (relay === undefined || this.listenerCount(event) > 0) return;
-      this.#relays.delete(event);
-      for (const pool of this.#all()) pool.off(event, relay);
-    });
-  }
 }
-
-const RELAYED: ReadonlySet<string | symbol> = new Set<keyof PoolEvents>([
-  "open",
-  "close",
-  "connectError",
-  "request",
-  "wait",
-  "replay",
-  "healthCheck",
-  "leak",
-]);

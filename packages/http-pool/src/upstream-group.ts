@@ -13,7 +13,7 @@ import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { parseOrigin } from "./options.ts";
 import { PoolDispatcher } from "./pool-dispatcher.ts";
-import type { PoolEvents } from "./pool-events.ts";
+import { PoolRelay } from "./pool-relay.ts";
 import { countsOnly } from "./pool-stats.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import type { Replica } from "./replica.ts";
@@ -29,7 +29,7 @@ type Upstream = string | URL | UpstreamOptions;
 export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
   readonly #core: GroupCore;
   readonly #labels: UpstreamLabels;
-  readonly #relays = new Map<string | symbol, (event: never) => void>();
+  readonly #relay: PoolRelay;
   /** Were removed, and close. */
   readonly #closing = new Set<Replica>();
   /** What upstreams that are gone have counted, by label, so that counters never fall. */
@@ -48,7 +48,11 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
       throw new InvalidArgumentError("upstreams", "at least one, or the option origin", "none");
     this.#core = new GroupCore(name, resolved, (event, value) => this.send(event, value));
     this.#labels = new UpstreamLabels(resolved.maxUpstreams);
-    this.#relayOnDemand();
+    this.#relay = new PoolRelay(
+      this,
+      () => this.#pools(),
+      (event, value) => this.send(event, value),
+    );
     for (const upstream of all) this.#add(upstream);
   }
 
@@ -186,7 +190,7 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
     const replica = this.#core.createReplica(origin, weight, zone);
     this.#labels.of(replica.upstream);
     replica.pool.on("drain", (url: URL) => this.emit("drain", url));
-    for (const [event, relay] of this.#relays) replica.pool.on(event, relay);
+    this.#relay.add(replica.pool);
     set.add(replica);
     router.membersChanged();
     replica.prober?.wake();
@@ -216,35 +220,9 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
     const headers = withHeader(options.headers, "host", origin.host);
     return { servername: origin.hostname, ...options, ...(headers && { headers }) };
   }
-
-  /** Listens to an event of the pools only while somebody listens to it here. */
-  #relayOnDemand(): void {
-    this.on("newListener", (event: string | symbol) => {
-      if (!RELAYED.has(event) || this.#relays.has(event)) return;
-      const relay = (value: never): void => this.send(event as keyof PoolEvents, value);
-      this.#relays.set(event, relay);
-      for (const pool of this.#pools()) pool.on(event, relay);
-    });
-    this.on("removeListener", (event: string | symbol) => {
-      const relay = this.#relays.get(event);
-      if (relay === undefined || this.listenerCount(event) > 0) return;
-      this.#relays.delete(event);
-      for (const pool of this.#pools()) pool.off(event, relay);
-    });
-  }
 }
 
 const SESSION = "mcp-session-id";
-
-const RELAYED: ReadonlySet<string | symbol> = new Set<keyof PoolEvents>([
-  "open",
-  "close",
-  "connectError",
-  "request",
-  "wait",
-  "replay",
-  "healthCheck",
-]);
 
 interface ReadUpstream {
   readonly origin: URL;

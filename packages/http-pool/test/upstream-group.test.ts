@@ -228,6 +228,28 @@ describe("failures", () => {
     await group.close();
   });
 
+  test("an upstream that says when to come back is asked no sooner, and not at all when that is too long", async () => {
+    const [server] = (await startServers(1)) as [TestServer];
+    const after = (seconds: number): TestServer["handler"] => {
+      return (request, response) => {
+        request.resume();
+        response.writeHead(503, { "retry-after": String(seconds) }).end("failed");
+      };
+    };
+    server.handler = after(1);
+    const { group, time, log } = groupOf([server], { outlier: false, circuit: false });
+    expect((await driven(time, group.fetch(group.origin))).status).toBe(503);
+    expect(eventsOf(log, "retry")).toMatchObject([{ delayMs: 1000 }, { delayMs: 1000 }]);
+
+    server.handler = after(2);
+    const before = server.requests;
+    const response = await group.fetch(group.origin);
+    expect(response.headers.get("retry-after")).toBe("2");
+    expect(server.requests - before).toBe(1);
+    await group.close();
+    await stopAll([server]);
+  });
+
   test("nothing is sent again once headers have reached the caller", async () => {
     const servers = await startServers(2);
     for (const server of servers)
