@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
+import type { OutgoingHttpHeaders } from "node:http";
 import { describe, expect, test } from "vitest";
 import {
   CircuitOpenError,
@@ -53,10 +54,10 @@ async function stopAll(servers: readonly TestServer[]): Promise<void> {
   await Promise.all(servers.map((server) => server.stop()));
 }
 
-function failing(status = 503): TestServer["handler"] {
+function failing(status = 503, headers: OutgoingHttpHeaders = {}): TestServer["handler"] {
   return (request, response) => {
     request.resume();
-    response.writeHead(status).end("failed");
+    response.writeHead(status, headers).end("failed");
   };
 }
 
@@ -230,18 +231,12 @@ describe("failures", () => {
 
   test("an upstream that says when to come back is asked no sooner, and not at all when that is too long", async () => {
     const [server] = (await startServers(1)) as [TestServer];
-    const after = (seconds: number): TestServer["handler"] => {
-      return (request, response) => {
-        request.resume();
-        response.writeHead(503, { "retry-after": String(seconds) }).end("failed");
-      };
-    };
-    server.handler = after(1);
+    server.handler = failing(503, { "retry-after": "1" });
     const { group, time, log } = groupOf([server], { outlier: false, circuit: false });
     expect((await driven(time, group.fetch(group.origin))).status).toBe(503);
     expect(eventsOf(log, "retry")).toMatchObject([{ delayMs: 1000 }, { delayMs: 1000 }]);
 
-    server.handler = after(2);
+    server.handler = failing(503, { "retry-after": "2" });
     const before = server.requests;
     const response = await group.fetch(group.origin);
     expect(response.headers.get("retry-after")).toBe("2");
