@@ -15,6 +15,7 @@ export {
 } from "./errors.ts";
 export { classifyError } from "./failure.ts";
 export { FixedController } from "./fixed-controller.ts";
+export { processLoad } from "./process-load.ts";
 export type { AddOptions } from "./add-options.ts";
 export type { AdaptiveControllerOptions } from "./adaptive-controller.ts";
 export type { ProcessBatchOptions, StreamOptions } from "./batch-processor.ts";
@@ -31,6 +32,7 @@ export type {
   ScalarFamily,
 } from "./metric-families.ts";
 export type { BatchProcessorOptions, TunableOptions } from "./options.ts";
+export type { ProcessLoadOptions } from "./process-load.ts";
 export type { ItemResult, Processor, ProcessorContext } from "./processor.ts";
 export type { BatcherStats } from "./stats.ts";
 export type { Timers } from "./timers.ts";
