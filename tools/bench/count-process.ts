@@ -1,0 +1,41 @@
+// Runs under callgrind and does the operations of one package. `getPriority` is where callgrind writes down its count and
+// begins anew (`--dump-before`): after what comes first, and for each operation after warming up, settling and counting.
+import { registerHooks } from "node:module";
+import { getPriority } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { GateModule } from "./operation.ts";
+import { planted } from "./plants.ts";
+
+/** Short turns, so that V8 enters what it has compiled meanwhile. */
+const TURNS = 20;
+const PHASES = 3;
+
+const [root = "", name = "", spins = "0"] = process.argv.slice(2);
+if (Number(spins) > 0) plant(Number(spins));
+const file = pathToFileURL(join(root, "packages", name, "bench/gate.ts"));
+const { operations } = (await import(file.href)) as GateModule;
+getPriority();
+for (const { iterations, run } of Object.values(operations))
+  for (let phase = 0; phase < PHASES; phase += 1) {
+    for (let turn = 0; turn < TURNS; turn += 1) await run(iterations / TURNS);
+    getPriority();
+  }
+process.exit();
+
+/** Makes the package slower while its source is loaded. */
+function plant(count: number): void {
+  let found = false;
+  registerHooks({
+    load: (url, context, nextLoad) => {
+      const loaded = nextLoad(url, context);
+      const source = planted(name, url, String(loaded.source), count);
+      if (source === undefined) return loaded;
+      found = true;
+      return { ...loaded, source };
+    },
+  });
+  process.once("exit", () => {
+    if (!found) throw new Error(`the source of ${name} has changed: nothing was planted`);
+  });
+}
