@@ -1,6 +1,7 @@
 // Runs under callgrind and does the operations of one package. `getPriority` is where callgrind writes down its count and
 // begins anew (`--dump-before`): after what comes first, and for each operation after warming up, settling and counting.
 import { registerHooks } from "node:module";
+import type { LoadFnOutput } from "node:module";
 import { getPriority } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -29,7 +30,7 @@ function plant(count: number): void {
   registerHooks({
     load: (url, context, nextLoad) => {
       const loaded = nextLoad(url, context);
-      const source = planted(name, url, String(loaded.source), count);
+      const source = planted(name, url, textOf(loaded.source), count);
       if (source === undefined) return loaded;
       found = true;
       return { ...loaded, source };
@@ -38,4 +39,8 @@ function plant(count: number): void {
   process.once("exit", () => {
     if (!found) throw new Error(`the source of ${name} has changed: nothing was planted`);
   });
+}
+
+function textOf(source: LoadFnOutput["source"]): string {
+  return typeof source === "string" ? source : new TextDecoder().decode(source);
 }
