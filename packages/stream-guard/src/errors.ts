@@ -22,8 +22,8 @@ export class InvalidArgumentError extends StreamGuardError {
   }
 }
 
-/** Whose budget refused: the session's own, or the guard's total. */
-export type LimitScope = "session" | "guard";
+/** Whose budget refused: the session's own, its principal's, or the guard's total. */
+export type LimitScope = "session" | "principal" | "guard";
 
 export interface MemoryLimitDetails {
   readonly scope: LimitScope;

@@ -28,8 +28,15 @@ export interface StreamGuardStats {
   readonly peakBytes: number;
   readonly sessions: number;
   readonly maxSessions: number;
+  /** Principals with open sessions, and the most that one of them holds now. */
+  readonly principals: number;
+  readonly principalLimitBytes: number;
+  readonly principalMostBytes: number;
   /** Reservations that wait for room now. */
   readonly waiting: number;
+  /** Sources that are paused now, and pauses so far. */
+  readonly pausedSources: number;
+  readonly pauses: number;
   readonly opened: number;
   readonly closed: Readonly<Record<CloseReason, number>>;
   /** What `closed.evicted` consists of. */
@@ -37,6 +44,8 @@ export interface StreamGuardStats {
   readonly rejected: Readonly<Record<AdmissionReason, number>>;
   readonly limited: Readonly<Record<LimitScope, number>>;
   readonly softLimits: number;
+  readonly hooksRun: number;
+  readonly hookErrors: number;
 }
 
 /** What happened since the guard was made. */
@@ -54,7 +63,7 @@ export class GuardCounts {
     pressure: 0,
     closed: 0,
   };
-  readonly limited: Record<LimitScope, number> = { session: 0, guard: 0 };
+  readonly limited: Record<LimitScope, number> = { session: 0, principal: 0, guard: 0 };
 
   countClose(reason: string): void {
     this.closed[boundedReason(reason)] += 1;

@@ -1,6 +1,7 @@
 import type { AdmissionError, AdmissionReason, MemoryLimitError } from "./errors.ts";
 import type { EvictReason } from "./guard-counts.ts";
 import type { MemoryLevel } from "./level.ts";
+import type { HookErrorEvent } from "./memory-hooks.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
 export interface OpenEvent {
@@ -62,6 +63,8 @@ export interface StreamGuardEvents {
   /** A new session was refused. */
   reject: [RejectEvent];
   level: [LevelEvent];
+  /** A hook added with `addHook` failed. */
+  hookError: [HookErrorEvent];
   /** A reservation had to wait, and has stopped waiting. */
   wait: [WaitEvent];
 }

@@ -45,6 +45,8 @@ export function guardFamilies(stats: () => StreamGuardStats): readonly MetricFam
       "",
       () => stats().waiting,
     ),
+    ...principalFamilies(stats),
+    ...pauseFamilies(stats),
     scalarBy("gauge", "stream_guard_level", "1 for the level the guard is at", "level", () =>
       levelFlags(stats()),
     ),
@@ -93,6 +95,60 @@ export function guardFamilies(stats: () => StreamGuardStats): readonly MetricFam
     sessionDuration,
     sessionPeak,
     reserveWait,
+  ];
+}
+
+/** About all principals together: a label with their names would have no bound. */
+function principalFamilies(stats: () => StreamGuardStats): readonly MetricFamily[] {
+  return [
+    scalar(
+      "gauge",
+      "stream_guard_principals",
+      "Principals with open sessions",
+      "",
+      () => stats().principals,
+    ),
+    scalar(
+      "gauge",
+      "stream_guard_principal_limit_bytes",
+      "Bytes the sessions of one principal may reserve",
+      "bytes",
+      () => stats().principalLimitBytes,
+    ),
+    scalar(
+      "gauge",
+      "stream_guard_principal_most_bytes",
+      "Bytes reserved by the principal that holds most",
+      "bytes",
+      () => stats().principalMostBytes,
+    ),
+  ];
+}
+
+function pauseFamilies(stats: () => StreamGuardStats): readonly MetricFamily[] {
+  return [
+    scalar(
+      "gauge",
+      "stream_guard_paused_sources",
+      "Sources paused under pressure",
+      "",
+      () => stats().pausedSources,
+    ),
+    scalar(
+      "counter",
+      "stream_guard_source_pauses_total",
+      "Times a source was paused under pressure",
+      "",
+      () => stats().pauses,
+    ),
+    scalar("counter", "stream_guard_hooks_total", "Cleanup hooks run", "", () => stats().hooksRun),
+    scalar(
+      "counter",
+      "stream_guard_hook_errors_total",
+      "Cleanup hooks that failed",
+      "",
+      () => stats().hookErrors,
+    ),
   ];
 }
 

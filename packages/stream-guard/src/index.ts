@@ -33,9 +33,8 @@ export type {
 export type { EvictReason, StreamGuardStats } from "./guard-counts.ts";
 export type { LevelThresholds, MemoryLevel } from "./level.ts";
 export type { ReadTextFile } from "./memory-limits.ts";
+export type { HookErrorEvent, HookLevel } from "./memory-hooks.ts";
 export type {
-  HookErrorEvent,
-  HookLevel,
   MemoryHook,
   MemoryMonitorEvents,
   MemoryMonitorOptions,
@@ -63,6 +62,7 @@ export type { Reader, ReaderWait } from "./reader.ts";
 export type { ResourcePoolStats } from "./pool-families.ts";
 export type { AcquireOptions, Priority, ResourcePoolOptions } from "./pool-options.ts";
 export type { Schedule } from "./schedule.ts";
+export type { PrincipalUsage } from "./session-registry.ts";
 export type { Source } from "./source-reader.ts";
 export type { ReserveOptions, StreamingSession } from "./streaming-session.ts";
 export type { WriteToOptions, WriteToResult } from "./write-to.ts";

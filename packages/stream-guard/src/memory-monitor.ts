@@ -1,8 +1,9 @@
 import { totalmem } from "node:os";
 import { EventEmitter } from "eventemitter3";
-import { InvalidArgumentError } from "./errors.ts";
-import { LevelGauge, MEMORY_LEVELS, rank, resolveLevels } from "./level.ts";
+import { LevelGauge, resolveLevels } from "./level.ts";
 import type { LevelThresholds, MemoryLevel } from "./level.ts";
+import { MemoryHooks } from "./memory-hooks.ts";
+import type { HookErrorEvent, HookLevel } from "./memory-hooks.ts";
 import { containerLimitBytes, heapLimitBytes } from "./memory-limits.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { monitorFamilies } from "./monitor-families.ts";
@@ -28,11 +29,6 @@ export interface MonitorLevelEvent extends MemorySample {
   readonly ratio: number;
 }
 
-export interface HookErrorEvent {
-  readonly level: MemoryLevel;
-  readonly error: unknown;
-}
-
 export interface MemoryMonitorEvents {
   level: [MonitorLevelEvent];
   hookError: [HookErrorEvent];
@@ -40,14 +36,6 @@ export interface MemoryMonitorEvents {
 
 /** Frees memory: shrinks a cache, drops a pool's spare connections. */
 export type MemoryHook = (event: MonitorLevelEvent) => void | Promise<void>;
-export type HookLevel = Exclude<MemoryLevel, "normal">;
-
-interface Hook {
-  readonly level: HookLevel;
-  readonly run: MemoryHook;
-  running: boolean;
-}
-
 const DEFAULT_INTERVAL_MS = 1000;
 
 /** Follows the memory of the process and runs cleanup hooks as it gets short. */
@@ -59,12 +47,12 @@ export class MemoryMonitor extends EventEmitter<MemoryMonitorEvents> {
   readonly #intervalMs: number;
   readonly #now: () => number;
   readonly #schedule: Schedule;
-  readonly #hooks = new Set<Hook>();
+  readonly #hooks = new MemoryHooks<MonitorLevelEvent>((event) => {
+    this.emit("hookError", event);
+  });
   #last: MemorySample = { heapUsedBytes: 0, rssBytes: 0 };
   #checks = 0;
   #checkedAt: number | undefined;
-  #hooksRun = 0;
-  #hookErrors = 0;
   #cancel: (() => void) | undefined;
 
   /** @throws InvalidArgumentError */
@@ -88,15 +76,11 @@ export class MemoryMonitor extends EventEmitter<MemoryMonitorEvents> {
   /**
    * Runs `hook` whenever the level rises to `level` or beyond, and never twice at once. What it throws
    * is reported as `hookError`. Returns a function that takes the hook away again.
+   *
+   * @throws InvalidArgumentError
    */
   addHook(level: HookLevel, hook: MemoryHook): () => void {
-    if (!MEMORY_LEVELS.includes(level) || rank(level) === 0)
-      throw new InvalidArgumentError("level", "elevated, high or critical", level);
-    const entry: Hook = { level, run: fn("hook", hook), running: false };
-    this.#hooks.add(entry);
-    return () => {
-      this.#hooks.delete(entry);
-    };
+    return this.#hooks.add(level, hook);
   }
 
   /** Takes a sample now. */
@@ -137,8 +121,8 @@ export class MemoryMonitor extends EventEmitter<MemoryMonitorEvents> {
       rssLimitBytes: this.#rssLimitBytes,
       checks: this.#checks,
       checkedAt: this.#checkedAt,
-      hooksRun: this.#hooksRun,
-      hookErrors: this.#hookErrors,
+      hooksRun: this.#hooks.started,
+      hookErrors: this.#hooks.errors,
     };
   }
 
@@ -160,24 +144,7 @@ export class MemoryMonitor extends EventEmitter<MemoryMonitorEvents> {
 
   #onLevel(event: MonitorLevelEvent): void {
     safely(() => this.emit("level", event));
-    for (const hook of this.#hooks) {
-      const entered =
-        rank(event.previous) < rank(hook.level) && rank(event.level) >= rank(hook.level);
-      if (entered && !hook.running) void this.#run(hook, event);
-    }
-  }
-
-  async #run(hook: Hook, event: MonitorLevelEvent): Promise<void> {
-    hook.running = true;
-    this.#hooksRun += 1;
-    try {
-      await hook.run(event);
-    } catch (error) {
-      this.#hookErrors += 1;
-      safely(() => this.emit("hookError", { level: hook.level, error }));
-    } finally {
-      hook.running = false;
-    }
+    this.#hooks.onLevel(event);
   }
 }
 

@@ -14,6 +14,8 @@ export interface StreamGuardOptions {
   readonly maxMemoryBytes?: number;
   /** Bytes one session may hold, unless `open` says otherwise. */
   readonly sessionMaxMemoryBytes?: number;
+  /** Bytes all sessions with the same `principal` may hold together; the guard's limit by default. */
+  readonly principalMaxMemoryBytes?: number;
   readonly maxSessions?: number;
   /** Open sessions with the same `principal`; no bound of its own by default. */
   readonly maxSessionsPerPrincipal?: number;
@@ -27,6 +29,8 @@ export interface StreamGuardOptions {
   readonly pressureStallTimeoutMs?: number;
   /** When the guard is at 90 %, sessions idle for at least this long give way, longest idle first. */
   readonly evictAfterIdleMs?: number;
+  /** From 80 % on, the longest that a source is paused before it may read one more chunk. */
+  readonly maxPauseMs?: number;
   readonly sweepIntervalMs?: number;
   /** How long a stream or `reserveWhenAvailable` waits for room. */
   readonly reserveTimeoutMs?: number;
@@ -47,7 +51,7 @@ export type ResolvedGuardOptions = Required<Omit<StreamGuardOptions, "monitor">>
 
 export interface OpenOptions {
   readonly id?: string;
-  /** Whom the session serves; counted against `maxSessionsPerPrincipal`. */
+  /** Whom the session serves; counted against `maxSessionsPerPrincipal` and `principalMaxMemoryBytes`. */
   readonly principal?: string;
   readonly maxMemoryBytes?: number;
   readonly idleTimeoutMs?: number;
@@ -65,11 +69,18 @@ export function resolveGuardOptions(options: StreamGuardOptions): ResolvedGuardO
     1,
   );
   atMost("sessionMaxMemoryBytes", sessionMaxMemoryBytes, "maxMemoryBytes", maxMemoryBytes);
+  const principalMaxMemoryBytes = bytes(
+    "principalMaxMemoryBytes",
+    options.principalMaxMemoryBytes ?? maxMemoryBytes,
+    1,
+  );
+  atMost("principalMaxMemoryBytes", principalMaxMemoryBytes, "maxMemoryBytes", maxMemoryBytes);
   const maxSessions = integer("maxSessions", options.maxSessions ?? 1000, 1);
   const stallTimeoutMs = duration("stallTimeoutMs", options.stallTimeoutMs ?? STALL_TIMEOUT_MS);
   return {
     maxMemoryBytes,
     sessionMaxMemoryBytes,
+    principalMaxMemoryBytes,
     maxSessions,
     maxSessionsPerPrincipal: integer(
       "maxSessionsPerPrincipal",
@@ -81,6 +92,7 @@ export function resolveGuardOptions(options: StreamGuardOptions): ResolvedGuardO
     stallTimeoutMs,
     pressureStallTimeoutMs: pressureStallTimeout(options.pressureStallTimeoutMs, stallTimeoutMs),
     evictAfterIdleMs: duration("evictAfterIdleMs", options.evictAfterIdleMs ?? 10_000),
+    maxPauseMs: duration("maxPauseMs", options.maxPauseMs ?? 1000),
     sweepIntervalMs: duration("sweepIntervalMs", options.sweepIntervalMs ?? 1000),
     reserveTimeoutMs: duration("reserveTimeoutMs", options.reserveTimeoutMs ?? 30_000),
     maxWaiting: integer("maxWaiting", options.maxWaiting ?? 1000, 0),

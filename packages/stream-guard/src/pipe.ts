@@ -22,6 +22,9 @@ export class PipedBatches implements AsyncIterableIterator<Uint8Array[], undefin
   #heldBytes = 0;
   #reads = 0;
   #finished = false;
+  /** From a read until its chunk is delivered: an operation of the session. */
+  #atWork = false;
+  #unpark: () => void = nothing;
   readonly #unwatch: () => void;
 
   constructor(session: StreamingSession, account: Account, source: Source) {
@@ -44,7 +47,9 @@ export class PipedBatches implements AsyncIterableIterator<Uint8Array[], undefin
     const pending = Promise.withResolvers<Result>();
     this.#pending = pending;
     this.#account.operations += 1;
-    this.#reader.read(this.#receiver);
+    this.#atWork = true;
+    if (this.#account.paused) this.#unpark = this.#account.park(this.#read);
+    else this.#read();
     return pending.promise;
   }
 
@@ -66,14 +71,17 @@ export class PipedBatches implements AsyncIterableIterator<Uint8Array[], undefin
     return this.next();
   }
 
+  readonly #read = (): void => {
+    this.#unpark = nothing;
+    this.#reader.read(this.#receiver);
+  };
+
   readonly #receiver: ChunkReceiver = {
     onChunk: (chunk) => {
-      this.#endOperation();
       if (chunk === undefined) this.#finish();
       else this.#admit(chunk);
     },
     onFailure: (reason) => {
-      this.#endOperation();
       this.#fail(reason);
     },
   };
@@ -81,7 +89,7 @@ export class PipedBatches implements AsyncIterableIterator<Uint8Array[], undefin
   #admit(chunk: Chunk): void {
     try {
       const bytes = pinnedBytes(chunk);
-      if (this.#session.tryReserve(bytes)) this.#deliver(chunk, bytes);
+      if (this.#session.tryReserveInTurn(bytes)) this.#deliver(chunk, bytes);
       else void this.#deliverLater(chunk, bytes);
     } catch (error) {
       this.#fail(error);
@@ -98,6 +106,7 @@ export class PipedBatches implements AsyncIterableIterator<Uint8Array[], undefin
   }
 
   #deliver(chunk: Chunk, bytes: number): void {
+    this.#endOperation();
     this.#heldBytes = bytes;
     const value = [typeof chunk === "string" ? encoder.encode(chunk) : chunk];
     if (this.#finished) this.#release();
@@ -115,6 +124,8 @@ export class PipedBatches implements AsyncIterableIterator<Uint8Array[], undefin
   #finish(): void {
     if (this.#finished) return;
     this.#finished = true;
+    this.#endOperation();
+    this.#unpark();
     this.#unwatch();
     this.#session.signal.removeEventListener("abort", this.#onSessionClose);
     this.#release();
@@ -129,6 +140,8 @@ export class PipedBatches implements AsyncIterableIterator<Uint8Array[], undefin
   }
 
   #endOperation(): void {
+    if (!this.#atWork) return;
+    this.#atWork = false;
     this.#account.operations -= 1;
     this.#account.moved = true;
   }
@@ -143,3 +156,5 @@ export class PipedBatches implements AsyncIterableIterator<Uint8Array[], undefin
     this.#reader.destroy(this.#session.signal.reason);
   };
 }
+
+function nothing(): void {}

@@ -2,13 +2,20 @@ import { QueueFullError } from "./errors.ts";
 import { LinkedQueue } from "./linked-queue.ts";
 import type { LinkedNode } from "./linked-queue.ts";
 import type { Schedule } from "./schedule.ts";
+import { onAbort } from "./signal-listeners.ts";
+import { TurnTable } from "./turn-table.ts";
 
-/** `headroom`: the guard is so full that only sessions which already hold memory may take more. */
-export type Refusal = "session" | "guard" | "headroom";
+/**
+ * Whose budget refuses. `headroom`: the guard is so full that only sessions which hold memory or are at
+ * work may take more.
+ */
+export type Refusal = "session" | "principal" | "guard" | "headroom";
 
 /** A session's account as the queue sees it. */
 export interface QueuedAccount {
   readonly id: string;
+  /** Accounts with the same one share their turns: a principal, or the account itself. */
+  readonly turnKey: unknown;
   /** Whose budget refuses `bytes` now; undefined when they fit. */
   refusal(bytes: number): Refusal | undefined;
   take(bytes: number): void;
@@ -29,15 +36,16 @@ interface Waiter {
 }
 
 /**
- * Reservations that wait for room. First in, first out within a session; sessions that wait for the
- * guard's total take turns, and the one at the head is not overtaken by a smaller one.
+ * Reservations that wait for room. First in, first out within a session; principals take turns, and so
+ * do the sessions of one; the one at the head is not overtaken by a smaller one. Who waits for its own
+ * session's or principal's room stands in nobody else's way.
  */
 export class ReserveQueue {
   readonly #limit: number;
   readonly #schedule: Schedule;
   readonly #waiting = new Map<QueuedAccount, LinkedQueue<Waiter>>();
-  /** Sessions whose first waiter fits their own limit, but not the guard's. */
-  readonly #blocked = new Set<QueuedAccount>();
+  /** Sessions whose first waiter fits their own limit. */
+  readonly #turns = new TurnTable<QueuedAccount>();
   #size = 0;
 
   constructor(limit: number, schedule: Schedule) {
@@ -51,7 +59,8 @@ export class ReserveQueue {
 
   /** True when a reservation that is ready to wait must queue behind earlier ones. */
   mustWait(account: QueuedAccount): boolean {
-    return this.#blocked.size > 0 || this.#waiting.has(account);
+    if (this.#size === 0) return false;
+    return this.#waiting.has(account) || this.#turns.mustWait(account.turnKey);
   }
 
   /** @throws QueueFullError when `account` already has as many waiters as it may have */
@@ -61,19 +70,18 @@ export class ReserveQueue {
       throw new QueueFullError(`memory of session ${account.id}`, this.#limit);
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const node = this.#join(account, { bytes, resolve, reject });
-    const onAbort = (): void => {
-      this.#abandon(account, node, signal?.reason);
-    };
     const cancelTimeout = this.#schedule(() => {
       this.#abandon(account, node, account.exceeded(account.refusal(bytes) ?? "guard", bytes));
     }, timeoutMs);
-    signal?.addEventListener("abort", onAbort, { once: true });
+    const unfollow = onAbort(signal, () => {
+      this.#abandon(account, node, signal?.reason);
+    });
     this.serve(account);
     try {
       await promise;
     } finally {
       cancelTimeout();
-      signal?.removeEventListener("abort", onAbort);
+      unfollow();
     }
   }
 
@@ -81,27 +89,39 @@ export class ReserveQueue {
   serve(account: QueuedAccount): void {
     if (this.#size === 0) return;
     this.#consider(account);
-    for (const next of this.#blocked) {
-      const waiter = this.#waiting.get(next)?.first;
-      const refusal = waiter === undefined ? "session" : next.refusal(waiter.value.bytes);
-      if (refusal === "guard") return;
-      if (refusal === "headroom") continue;
-      this.#blocked.delete(next);
-      if (waiter === undefined || refusal === "session") continue;
-      this.#leave(next, waiter);
-      next.take(waiter.value.bytes);
-      waiter.value.resolve();
-      this.#consider(next);
+    this.#turns.unpark(account.turnKey);
+    for (const turn of this.#turns) {
+      for (const next of turn.accounts) {
+        const outcome = this.#offer(next);
+        if (outcome === "guard") return;
+        if (outcome === "principal") this.#turns.park(turn);
+        if (outcome === "principal" || outcome === "granted") break;
+      }
     }
   }
 
   /** Rejects everything `account` waits for. */
   close(account: QueuedAccount, reason: () => Error): void {
-    this.#blocked.delete(account);
+    this.#turns.delete(account.turnKey, account);
     for (const node of this.#waiting.get(account) ?? []) {
       this.#leave(account, node);
       node.value.reject(reason());
     }
+  }
+
+  /** Grants the first of `account`, whose turn it is then over, or says what stands in the way. */
+  #offer(account: QueuedAccount): Refusal | "granted" {
+    const waiter = this.#waiting.get(account)?.first;
+    const refusal = waiter === undefined ? "session" : account.refusal(waiter.value.bytes);
+    if (refusal === "session") this.#turns.delete(account.turnKey, account);
+    if (refusal !== undefined || waiter === undefined) return refusal ?? "session";
+    this.#turns.delete(account.turnKey, account);
+    this.#leave(account, waiter);
+    account.take(waiter.value.bytes);
+    waiter.value.resolve();
+    this.#consider(account);
+    this.#turns.endTurn(account.turnKey);
+    return "granted";
   }
 
   #abandon(account: QueuedAccount, node: LinkedNode<Waiter>, reason: unknown): void {
@@ -129,7 +149,8 @@ export class ReserveQueue {
 
   #consider(account: QueuedAccount): void {
     const waiter = this.#waiting.get(account)?.first;
-    if (waiter === undefined) this.#blocked.delete(account);
-    else if (account.refusal(waiter.value.bytes) !== "session") this.#blocked.add(account);
+    if (waiter === undefined) this.#turns.delete(account.turnKey, account);
+    else if (account.refusal(waiter.value.bytes) !== "session")
+      this.#turns.add(account.turnKey, account);
   }
 }

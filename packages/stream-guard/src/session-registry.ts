@@ -1,3 +1,4 @@
+import { Ledger } from "./ledger.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
 export interface IdleSession {
@@ -5,10 +6,27 @@ export interface IdleSession {
   readonly idleMs: number;
 }
 
-/** The open sessions, by id and counted by principal. */
+/** What the open sessions of one principal amount to. */
+export interface PrincipalUsage {
+  readonly principal: string;
+  readonly sessions: number;
+  readonly usedBytes: number;
+}
+
+interface PrincipalEntry {
+  readonly ledger: Ledger;
+  sessions: number;
+}
+
+/** The open sessions, by id, and their principals with a budget each. */
 export class SessionRegistry {
+  readonly #principalMaxBytes: number;
   readonly #byId = new Map<string, StreamingSession>();
-  readonly #byPrincipal = new Map<string, number>();
+  readonly #byPrincipal = new Map<string, PrincipalEntry>();
+
+  constructor(principalMaxBytes: number) {
+    this.#principalMaxBytes = principalMaxBytes;
+  }
 
   get size(): number {
     return this.#byId.size;
@@ -19,16 +37,35 @@ export class SessionRegistry {
   }
 
   countOf(principal: string): number {
-    return this.#byPrincipal.get(principal) ?? 0;
+    return this.#byPrincipal.get(principal)?.sessions ?? 0;
+  }
+
+  get principals(): readonly PrincipalUsage[] {
+    return [...this.#byPrincipal].map(([principal, { ledger, sessions }]) => ({
+      principal,
+      sessions,
+      usedBytes: ledger.usedBytes,
+    }));
+  }
+
+  /** Counts a session that is about to be made; the budget it shares, if it has a principal. */
+  join(principal: string | undefined): Ledger | undefined {
+    if (principal === undefined) return undefined;
+    let entry = this.#byPrincipal.get(principal);
+    if (entry === undefined) {
+      entry = { ledger: new Ledger(this.#principalMaxBytes), sessions: 0 };
+      this.#byPrincipal.set(principal, entry);
+    }
+    entry.sessions += 1;
+    return entry.ledger;
   }
 
   add(session: StreamingSession): void {
     this.#byId.set(session.id, session);
-    this.#count(session.principal, 1);
   }
 
   delete(session: StreamingSession): void {
-    if (this.#byId.delete(session.id)) this.#count(session.principal, -1);
+    if (this.#byId.delete(session.id)) this.#leave(session.principal);
   }
 
   /** Sessions that hold memory and have been idle for at least `minIdleMs`, longest idle first. */
@@ -44,10 +81,10 @@ export class SessionRegistry {
     return this.#byId.values();
   }
 
-  #count(principal: string | undefined, change: number): void {
-    if (principal === undefined) return;
-    const count = this.countOf(principal) + change;
-    if (count === 0) this.#byPrincipal.delete(principal);
-    else this.#byPrincipal.set(principal, count);
+  #leave(principal: string | undefined): void {
+    const entry = principal === undefined ? undefined : this.#byPrincipal.get(principal);
+    if (principal === undefined || entry === undefined) return;
+    entry.sessions -= 1;
+    if (entry.sessions === 0) this.#byPrincipal.delete(principal);
   }
 }

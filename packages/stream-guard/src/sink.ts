@@ -1,4 +1,5 @@
 import type { Writable } from "node:stream";
+import type { Account } from "./account.ts";
 import { PinnedBuffers } from "./chunk-size.ts";
 import type { Chunk } from "./chunk-size.ts";
 import { DestinationClosedError, DrainTimeoutError } from "./errors.ts";
@@ -27,7 +28,8 @@ export class Sink {
   #waiting:
     | { readonly done: () => boolean; readonly deferred: PromiseWithResolvers<void> }
     | undefined;
-  #cancelTimeout: () => void = () => {};
+  #cancelTimeout: () => void = nothing;
+  #endPause: () => void = nothing;
 
   constructor(session: StreamingSession, writable: Writable, options: SinkOptions) {
     this.#session = session;
@@ -48,7 +50,7 @@ export class Sink {
   /** Resolves when the writable is ready for more. */
   async write(chunk: Chunk): Promise<void> {
     const cost = this.#pinned.cost(chunk);
-    if (!this.#session.tryReserve(cost)) await this.#session.reserveWhenAvailable(cost);
+    if (!this.#session.tryReserveInTurn(cost)) await this.#session.reserveWhenAvailable(cost);
     if (this.#failure !== undefined) throw this.#failure.reason;
     const free = this.#pinned.hold(chunk);
     this.#outstanding += 1;
@@ -63,6 +65,19 @@ export class Sink {
     if (!ready) await this.#until(() => !this.#writable.writableNeedDrain);
   }
 
+  /** Resolves when the source may be read again, or when this has failed. */
+  async pause(account: Account): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure.reason;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = account.park(resolve);
+    this.#endPause = () => {
+      cancel();
+      resolve();
+    };
+    await promise;
+    this.#endPause = nothing;
+  }
+
   /** Resolves when everything written, and the end, has been handed on. */
   async finish(end: boolean): Promise<void> {
     if (end) this.#writable.end();
@@ -74,6 +89,7 @@ export class Sink {
     if (this.#failure !== undefined) return;
     this.#failure = { reason };
     this.#settle()?.reject(reason);
+    this.#endPause();
     this.#options.onFailure(reason);
     this.#writable.destroy();
   }
@@ -125,3 +141,5 @@ export class Sink {
     if (!finished || this.#waiting === undefined) this.fail(new DestinationClosedError());
   };
 }
+
+function nothing(): void {}

@@ -1,42 +1,55 @@
 import { randomUUID } from "node:crypto";
 import { EventEmitter } from "eventemitter3";
+import type { Bank } from "./account.ts";
 import { AdmissionError, InvalidArgumentError, ReaderStalledError } from "./errors.ts";
 import type { AdmissionReason, MemoryLimitError } from "./errors.ts";
 import { GuardCounts } from "./guard-counts.ts";
 import type { EvictReason, StreamGuardStats } from "./guard-counts.ts";
-import type { StreamGuardEvents } from "./guard-events.ts";
+import type { LevelEvent, StreamGuardEvents } from "./guard-events.ts";
 import { guardFamilies } from "./guard-families.ts";
 import { Ledger } from "./ledger.ts";
+import { Latch } from "./latch.ts";
 import { DEFAULT_LEVELS, LevelGauge, rank } from "./level.ts";
 import type { MemoryLevel } from "./level.ts";
+import { MemoryHooks } from "./memory-hooks.ts";
+import type { HookLevel } from "./memory-hooks.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { resolveGuardOptions, resolveOpenOptions } from "./options.ts";
 import type { OpenOptions, ResolvedGuardOptions, StreamGuardOptions } from "./options.ts";
 import { ReserveQueue } from "./reserve-queue.ts";
 import { safely } from "./safe-emit.ts";
 import { SessionRegistry } from "./session-registry.ts";
+import type { PrincipalUsage } from "./session-registry.ts";
+import { SourceGate } from "./source-gate.ts";
 import { StallSweep } from "./stall-sweep.ts";
 import type { StalledSession } from "./stall-sweep.ts";
 import { StreamingSession } from "./streaming-session.ts";
 import type { SessionHost } from "./streaming-session.ts";
 
-/** Use of the total from which only sessions that already hold memory may take more. */
-const HEADROOM_RATIO = 0.95;
+/** Use of the total from which only sessions that hold memory or are at work may take more, until it is below the other. */
+const SCARCE_RATIO = 0.95;
+const SCARCE_END_RATIO = 0.9;
 /** Looks at the readers within the time after which they give way under pressure. */
 const LOOKS_WITHIN_GRACE = 4;
 
 /**
  * The memory budget that all streams of a process share, and the sessions that share it. As the
- * total fills: at 80 % new sessions are refused and those whose readers stalled are closed, at 90 %
- * the idle ones, at 95 % sessions that hold nothing are refused memory, at 100 % every reservation is.
+ * total fills: at 70 % hooks shrink caches; at 80 % sources are paused, new sessions are refused and
+ * those whose readers stalled are closed, at 90 % the idle ones; at 95 % sessions that hold nothing and
+ * have nothing under way are refused memory, at 100 % every reservation is.
  */
 export class StreamGuard extends EventEmitter<StreamGuardEvents> {
   readonly #options: ResolvedGuardOptions;
   readonly #ledger: Ledger;
   readonly #queue: ReserveQueue;
-  readonly #sessions = new SessionRegistry();
+  readonly #sessions: SessionRegistry;
   readonly #counts = new GuardCounts();
   readonly #gauge = new LevelGauge(DEFAULT_LEVELS);
+  readonly #scarcity: Latch;
+  readonly #gate: SourceGate;
+  readonly #hooks = new MemoryHooks<LevelEvent>((event) => {
+    this.emit("hookError", event);
+  });
   readonly #host: SessionHost;
   readonly #stalls: StallSweep;
   #cancelSweep: (() => void) | undefined;
@@ -50,8 +63,13 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
   constructor(options: StreamGuardOptions = {}) {
     super();
     this.#options = resolveGuardOptions(options);
-    this.#ledger = new Ledger(this.#options.maxMemoryBytes);
-    this.#queue = new ReserveQueue(this.#options.maxWaiting, this.#options.schedule);
+    const { maxMemoryBytes, principalMaxMemoryBytes, maxWaiting, maxPauseMs, schedule } =
+      this.#options;
+    this.#ledger = new Ledger(maxMemoryBytes);
+    this.#sessions = new SessionRegistry(principalMaxMemoryBytes);
+    this.#scarcity = new Latch(maxMemoryBytes * SCARCE_RATIO, maxMemoryBytes * SCARCE_END_RATIO);
+    this.#gate = new SourceGate(maxPauseMs, schedule);
+    this.#queue = new ReserveQueue(maxWaiting, schedule);
     this.#stalls = new StallSweep(this.#options);
     this.#sweepDelayMs = this.#options.sweepIntervalMs;
     this.#host = this.#createHost();
@@ -73,7 +91,14 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     if (this.#sessions.has(id)) throw new InvalidArgumentError("id", "an id that is not open", id);
     signal?.throwIfAborted();
     this.#admit(principal);
-    const session = new StreamingSession(this.#host, { id, principal, signal, ...limits });
+    const principalLedger = this.#sessions.join(principal);
+    const session = new StreamingSession(this.#host, {
+      id,
+      principal,
+      principalLedger,
+      signal,
+      ...limits,
+    });
     this.#sessions.add(session);
     this.#counts.opened += 1;
     this.#armSweep();
@@ -84,6 +109,22 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
   /** The sessions open now. */
   sessions(): readonly StreamingSession[] {
     return [...this.#sessions];
+  }
+
+  /** The principals with open sessions, and what they hold. */
+  principals(): readonly PrincipalUsage[] {
+    return this.#sessions.principals;
+  }
+
+  /**
+   * Runs `hook` whenever the guard's level rises to `level` or beyond, and never twice at once: the place
+   * to shrink a cache. What it throws is reported as `hookError`. Returns a function that takes the hook
+   * away again.
+   *
+   * @throws InvalidArgumentError
+   */
+  addHook(level: HookLevel, hook: (event: LevelEvent) => void | Promise<void>): () => void {
+    return this.#hooks.add(level, hook);
   }
 
   /**
@@ -105,6 +146,7 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
   }
 
   stats(): StreamGuardStats {
+    const principals = this.principals();
     return {
       level: this.level,
       usedBytes: this.#ledger.usedBytes,
@@ -112,13 +154,20 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
       peakBytes: this.#ledger.peakBytes,
       sessions: this.#sessions.size,
       maxSessions: this.#options.maxSessions,
+      principals: principals.length,
+      principalLimitBytes: this.#options.principalMaxMemoryBytes,
+      principalMostBytes: principals.reduce((most, { usedBytes }) => Math.max(most, usedBytes), 0),
       waiting: this.#queue.size,
+      pausedSources: this.#gate.size,
+      pauses: this.#gate.pauses,
       opened: this.#counts.opened,
       closed: { ...this.#counts.closed },
       evicted: { ...this.#counts.evicted },
       rejected: { ...this.#counts.rejected },
       limited: { ...this.#counts.limited },
       softLimits: this.#counts.softLimits,
+      hooksRun: this.#hooks.started,
+      hookErrors: this.#hooks.errors,
     };
   }
 
@@ -139,20 +188,9 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
   }
 
   #createHost(): SessionHost {
-    const { reserveTimeoutMs, retryAfterMs, now, schedule } = this.#options;
+    const { reserveTimeoutMs, now, schedule } = this.#options;
     return {
-      bank: {
-        ledger: this.#ledger,
-        queue: this.#queue,
-        headroomAtBytes: this.#options.maxMemoryBytes * HEADROOM_RATIO,
-        retryAfterMs,
-        moved: () => {
-          this.#followLevel();
-        },
-        limit: (error) => {
-          this.#onLimit(error);
-        },
-      },
+      bank: this.#createBank(),
       reserveTimeoutMs,
       now,
       schedule,
@@ -166,6 +204,25 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
       },
       closed: (session) => {
         this.#onClosed(session);
+      },
+    };
+  }
+
+  #createBank(): Bank {
+    const scarcity = this.#scarcity;
+    return {
+      ledger: this.#ledger,
+      queue: this.#queue,
+      gate: this.#gate,
+      get scarce() {
+        return scarcity.on;
+      },
+      retryAfterMs: this.#options.retryAfterMs,
+      moved: () => {
+        this.#followLevel();
+      },
+      limit: (error) => {
+        this.#onLimit(error);
       },
     };
   }
@@ -195,10 +252,14 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
 
   #followLevel(): void {
     const { usedBytes, limitBytes } = this.#ledger;
+    this.#scarcity.update(usedBytes);
     const previous = this.#gauge.update(usedBytes / limitBytes);
     if (previous === undefined) return;
     const { level } = this;
-    safely(() => this.emit("level", { level, previous, usedBytes, limitBytes }));
+    const event = { level, previous, usedBytes, limitBytes };
+    this.#gate.shut = this.#pressed;
+    safely(() => this.emit("level", event));
+    this.#hooks.onLevel(event);
     if (rank(level) < rank(previous) || !this.#pressed) return;
     this.#closeStalled(0);
     if (this.level === "critical") this.#evictIdle(0);

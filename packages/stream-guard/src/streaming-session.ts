@@ -2,6 +2,7 @@ import type { Writable } from "node:stream";
 import { Account } from "./account.ts";
 import type { Bank } from "./account.ts";
 import { SessionClosedError } from "./errors.ts";
+import type { Ledger } from "./ledger.ts";
 import { bytes as checkBytes, duration } from "./options.ts";
 import { PipedBatches } from "./pipe.ts";
 import { ReaderWatch } from "./reader.ts";
@@ -9,6 +10,7 @@ import type { Reader, Stall } from "./reader.ts";
 import type { Refusal } from "./reserve-queue.ts";
 import { safely } from "./safe-emit.ts";
 import type { Schedule } from "./schedule.ts";
+import { onAbort } from "./signal-listeners.ts";
 import type { Source } from "./source-reader.ts";
 import { writeTo } from "./write-to.ts";
 import type { WriteToOptions, WriteToResult } from "./write-to.ts";
@@ -29,6 +31,7 @@ export interface SessionHost {
 export interface SessionOptions {
   readonly id: string;
   readonly principal: string | undefined;
+  readonly principalLedger: Ledger | undefined;
   readonly maxMemoryBytes: number;
   readonly idleTimeoutMs: number;
   readonly stallTimeoutMs: number;
@@ -66,10 +69,12 @@ export class StreamingSession {
     this.startTime = host.now();
     this.#lastActive = this.startTime;
     this.#host = host;
-    this.#account = new Account(host.bank, options.id, options.maxMemoryBytes, () => {
+    const { principal, principalLedger, maxMemoryBytes: limitBytes } = options;
+    const budgets = { limitBytes, principal, principalLedger };
+    this.#account = new Account(host.bank, options.id, budgets, () => {
       host.softLimit(this);
     });
-    this.#unfollow = follow(options.signal, () => void this.close("aborted"));
+    this.#unfollow = onAbort(options.signal, () => void this.close("aborted"));
   }
 
   get memoryUsageBytes(): number {
@@ -139,6 +144,11 @@ export class StreamingSession {
     return this.#take(bytes) === undefined;
   }
 
+  /** Like `tryReserve`, but false also while others wait whose turn comes first. Streams take their memory so. */
+  tryReserveInTurn(bytes: number): boolean {
+    return !this.#account.mustWait && this.tryReserve(bytes);
+  }
+
   /**
    * Waits until `bytes` fit: backpressure for a producer. First in, first out within the session; a
    * direct `reserve` does not queue.
@@ -153,15 +163,18 @@ export class StreamingSession {
     checkBytes("bytes", bytes);
     signal?.throwIfAborted();
     this.#ensureOpen();
-    if (bytes > this.#account.limitBytes) throw this.#account.exceeded("session", bytes);
-    const { queue } = this.#host.bank;
-    if (!queue.mustWait(this.#account) && this.tryReserve(bytes)) return;
+    const hopeless = this.#account.neverFits(bytes);
+    if (hopeless !== undefined) throw this.#account.exceeded(hopeless, bytes);
+    if (this.tryReserveInTurn(bytes)) return;
     const startedAt = this.#host.now();
-    const operation = this.begin();
+    this.#account.operations += 1;
+    this.#account.waits += 1;
     try {
-      await queue.wait(this.#account, { bytes, timeoutMs, signal });
+      await this.#host.bank.queue.wait(this.#account, { bytes, timeoutMs, signal });
     } finally {
-      operation[Symbol.dispose]();
+      this.#account.waits -= 1;
+      this.#account.operations -= 1;
+      this.#account.moved = true;
       this.#host.waited(this, startedAt);
     }
   }
@@ -246,7 +259,10 @@ export class StreamingSession {
     options: WriteToOptions = {},
   ): Promise<WriteToResult> {
     this.#ensureOpen();
-    return writeTo(this, writable, source, options, this.#host.schedule);
+    return writeTo(this, writable, source, options, {
+      account: this.#account,
+      schedule: this.#host.schedule,
+    });
   }
 
   /** Gives everything back, destroys sources under way and rejects what waits, with `error` if given. Idempotent. */
@@ -272,7 +288,8 @@ export class StreamingSession {
     checkBytes("bytes", bytes);
     this.#ensureOpen();
     let refusal = this.#account.refusal(bytes);
-    if (refusal !== undefined && refusal !== "session" && this.#host.relieve(this, bytes)) {
+    const guards = refusal === "guard" || refusal === "headroom";
+    if (guards && this.#host.relieve(this, bytes)) {
       this.#ensureOpen();
       refusal = this.#account.refusal(bytes);
     }
@@ -287,11 +304,4 @@ export class StreamingSession {
   #closedError(): SessionClosedError {
     return this.#closeError ?? new SessionClosedError(this.id, this.#closeReason ?? "closed");
   }
-}
-
-function follow(signal: AbortSignal | undefined, onAbort: () => void): () => void {
-  signal?.addEventListener("abort", onAbort, { once: true });
-  return () => {
-    signal?.removeEventListener("abort", onAbort);
-  };
 }

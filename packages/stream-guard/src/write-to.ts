@@ -1,7 +1,9 @@
 import type { Writable } from "node:stream";
+import type { Account } from "./account.ts";
 import { DestinationClosedError, DrainTimeoutError, MemoryLimitError } from "./errors.ts";
 import { duration } from "./options.ts";
 import type { Schedule } from "./schedule.ts";
+import { onAbort } from "./signal-listeners.ts";
 import { Sink } from "./sink.ts";
 import { SourceReader } from "./source-reader.ts";
 import type { Source } from "./source-reader.ts";
@@ -23,13 +25,19 @@ export interface WriteToResult {
   readonly chunks: number;
 }
 
+/** The session's own parts. */
+interface Parts {
+  readonly account: Account;
+  readonly schedule: Schedule;
+}
+
 /** See `StreamingSession.writeTo`. */
 export async function writeTo(
   session: StreamingSession,
   writable: Writable,
   source: Source,
   options: WriteToOptions,
-  schedule: Schedule,
+  { account, schedule }: Parts,
 ): Promise<WriteToResult> {
   const { signal, end = true, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = options;
   duration("drainTimeoutMs", drainTimeoutMs);
@@ -41,7 +49,7 @@ export async function writeTo(
   const operation = session.begin();
   const unfollow = failOnAbort(sink, [session.signal, signal]);
   try {
-    await copy(reader, sink);
+    await copy(reader, sink, account);
     await sink.finish(end);
     return { bytes: sink.bytes, chunks: sink.chunks };
   } catch (error) {
@@ -55,8 +63,9 @@ export async function writeTo(
   }
 }
 
-async function copy(reader: SourceReader, sink: Sink): Promise<void> {
+async function copy(reader: SourceReader, sink: Sink, account: Account): Promise<void> {
   for (;;) {
+    if (account.paused) await sink.pause(account);
     const chunk = await reader.next();
     if (chunk === undefined) return;
     await sink.write(chunk);
@@ -72,12 +81,11 @@ export function failureReason(error: unknown): string {
 
 function failOnAbort(sink: Sink, signals: readonly (AbortSignal | undefined)[]): () => void {
   const undo = signals.map((signal) => {
-    const onAbort = (): void => {
+    const fail = (): void => {
       sink.fail(signal?.reason);
     };
-    if (signal?.aborted === true) onAbort();
-    else signal?.addEventListener("abort", onAbort, { once: true });
-    return () => signal?.removeEventListener("abort", onAbort);
+    if (signal?.aborted === true) fail();
+    return onAbort(signal, fail);
   });
   return () => {
     for (const remove of undo) remove();
