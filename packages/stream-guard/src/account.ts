@@ -71,6 +71,12 @@ export class Account implements QueuedAccount {
     return this.#ledger.limitBytes;
   }
 
+  /** Who is at work is no newcomer any more: what it waits for may fit now. */
+  begin(): void {
+    this.operations += 1;
+    this.#bank.queue.serve(this);
+  }
+
   /** True when a source must read no further: the session first hands on what it holds. */
   get paused(): boolean {
     return this.#bank.gate.shut && this.#ledger.usedBytes > 0;

@@ -46,7 +46,7 @@ export class PipedBatches implements AsyncIterableIterator<Uint8Array[], undefin
     if (this.#finished) return Promise.resolve({ done: true, value: undefined });
     const pending = Promise.withResolvers<Result>();
     this.#pending = pending;
-    this.#account.operations += 1;
+    this.#account.begin();
     this.#atWork = true;
     if (this.#account.paused) this.#unpark = this.#account.park(this.#read);
     else this.#read();

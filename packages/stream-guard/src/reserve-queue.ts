@@ -85,7 +85,7 @@ export class ReserveQueue {
     }
   }
 
-  /** Lets in whoever fits, after `account` gave bytes back. */
+  /** Lets in whoever fits, after `account` gave bytes back, took some or changed what it waits for. */
   serve(account: QueuedAccount): void {
     if (this.#size === 0) return;
     this.#consider(account);

@@ -50,7 +50,9 @@ export class Sink {
   /** Resolves when the writable is ready for more. */
   async write(chunk: Chunk): Promise<void> {
     const cost = this.#pinned.cost(chunk);
-    if (!this.#session.tryReserveInTurn(cost)) await this.#session.reserveWhenAvailable(cost);
+    // A buffer that is charged already must not wait: it may be handed on, and given back, meanwhile.
+    if (cost === 0) this.#session.tryReserve(0);
+    else if (!this.#session.tryReserveInTurn(cost)) await this.#session.reserveWhenAvailable(cost);
     if (this.#failure !== undefined) throw this.#failure.reason;
     const free = this.#pinned.hold(chunk);
     this.#outstanding += 1;

@@ -203,7 +203,7 @@ export class StreamingSession {
   /** Marks an operation as under way until it is disposed: cleanup leaves the session alone meanwhile. */
   begin(): Disposable {
     this.#ensureOpen();
-    this.#account.operations += 1;
+    this.#account.begin();
     let ended = false;
     return {
       [Symbol.dispose]: () => {
@@ -293,8 +293,11 @@ export class StreamingSession {
       this.#ensureOpen();
       refusal = this.#account.refusal(bytes);
     }
-    if (refusal === undefined) this.#account.take(bytes);
-    return refusal;
+    if (refusal !== undefined) return refusal;
+    this.#account.take(bytes);
+    // What waits of this session may now be its own limit's matter, and no longer in the way of others.
+    this.#host.bank.queue.serve(this.#account);
+    return undefined;
   }
 
   #ensureOpen(): void {

@@ -237,6 +237,35 @@ describe("waiting for room", () => {
     await late;
   });
 
+  test("a session whose own reservation takes its waiter's room makes way for the others", async () => {
+    const { guard } = guardOf();
+    const [a, b, c] = [guard.open(), guard.open(), guard.open()];
+    a.reserve(400);
+    b.reserve(300);
+    const heavy = b.reserveWhenAvailable(100, { timeoutMs: 60_000 }).catch(() => {});
+    c.reserve(1);
+    await heavy;
+    const stuck = c.reserveWhenAvailable(300, { timeoutMs: 60_000 }).catch(() => {});
+    const behind = b.reserveWhenAvailable(0);
+    await settle();
+    expect(guard.stats().waiting).toBe(2);
+    c.reserve(150);
+    await behind;
+    await c.close();
+    await stuck;
+  });
+
+  test("a newcomer that waits is let in when it gets to work", async () => {
+    const { guard } = guardOf({ sessionMaxMemoryBytes: 960 });
+    const [holder, newcomer] = [guard.open(), guard.open()];
+    holder.reserve(960);
+    const waiting = newcomer.reserveWhenAvailable(10);
+    await settle();
+    expect(guard.stats().waiting).toBe(1);
+    newcomer.begin();
+    await waiting;
+  });
+
   test("a wait ends with MemoryLimitError when its time is over, and the next one gets its chance", async () => {
     const { guard, time } = guardOf();
     const waits: number[] = [];
