@@ -32,7 +32,7 @@ export type {
 } from "./guard-events.ts";
 export type { EvictReason, StreamGuardStats } from "./guard-counts.ts";
 export type { LevelThresholds, MemoryLevel } from "./level.ts";
-export type { ReadTextFile } from "./memory-limits.ts";
+export type { MemoryEnvironment, ReadTextFile } from "./memory-limits.ts";
 export type { HookErrorEvent, HookLevel } from "./memory-hooks.ts";
 export type {
   MemoryHook,
@@ -46,7 +46,7 @@ export type {
   MetricSample,
   ScalarFamily,
 } from "./metric-families.ts";
-export type { MemoryMonitorStats, MemorySample } from "./monitor-families.ts";
+export type { MemoryLimits, MemoryMonitorStats, MemorySample } from "./monitor-families.ts";
 export type { OpenOptions, StreamGuardOptions } from "./options.ts";
 export type { Permit } from "./permit.ts";
 export type { PipedBatches } from "./pipe.ts";

@@ -8,12 +8,20 @@ export interface MemorySample {
   readonly rssBytes: number;
 }
 
-export interface MemoryMonitorStats extends MemorySample {
-  readonly level: MemoryLevel;
-  /** Use of the tighter of the two limits, 0 to 1 and beyond. */
-  readonly ratio: number;
+/** The limits at the last check. */
+export interface MemoryLimits {
   readonly heapLimitBytes: number;
+  /** The smallest of all limits beside the heap's. */
   readonly rssLimitBytes: number;
+  /** The tightest of them, and what is held against it: a control group's working set, or the resident set. */
+  readonly boundUsedBytes: number;
+  readonly boundLimitBytes: number;
+}
+
+export interface MemoryMonitorStats extends MemorySample, MemoryLimits {
+  readonly level: MemoryLevel;
+  /** Use of the tightest limit, the heap's among them, 0 to 1 and beyond. */
+  readonly ratio: number;
   readonly checks: number;
   /** When the last sample was taken, in milliseconds since the epoch. */
   readonly checkedAt: number | undefined;
@@ -47,14 +55,28 @@ export function monitorFamilies(stats: () => MemoryMonitorStats): readonly Metri
     scalar(
       "gauge",
       "stream_guard_process_resident_limit_bytes",
-      "Limit the resident set is held against",
+      "Smallest limit beside the heap's",
       "bytes",
       () => stats().rssLimitBytes,
     ),
     scalar(
       "gauge",
+      "stream_guard_process_bound_used_bytes",
+      "What is held against the tightest limit beside the heap's",
+      "bytes",
+      () => stats().boundUsedBytes,
+    ),
+    scalar(
+      "gauge",
+      "stream_guard_process_bound_limit_bytes",
+      "The tightest limit beside the heap's: a control group's or the machine's",
+      "bytes",
+      () => stats().boundLimitBytes,
+    ),
+    scalar(
+      "gauge",
       "stream_guard_process_memory_ratio",
-      "Use of the tighter limit",
+      "Use of the tightest limit",
       "ratio",
       () => stats().ratio,
     ),
