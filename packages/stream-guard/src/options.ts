@@ -113,8 +113,7 @@ export function resolveOpenOptions(
     if (value !== undefined && (typeof value !== "string" || value === ""))
       throw new InvalidArgumentError(name, "a string that is not empty", value);
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal))
-    throw new InvalidArgumentError("signal", "an AbortSignal", signal);
+  abortSignal("signal", signal);
   bytes("maxMemoryBytes", maxMemoryBytes, 1);
   atMost("maxMemoryBytes", maxMemoryBytes, "the guard's maxMemoryBytes", guard.maxMemoryBytes);
   const idleTimeoutMs = duration("idleTimeoutMs", options.idleTimeoutMs ?? guard.idleTimeoutMs);
@@ -147,6 +146,11 @@ export function atMost(name: string, value: number, boundName: string, bound: nu
 export function fn<T>(name: string, value: T): T {
   if (typeof value !== "function") throw new InvalidArgumentError(name, "a function", value);
   return value;
+}
+
+export function abortSignal(name: string, value: unknown): void {
+  if (value !== undefined && !(value instanceof AbortSignal))
+    throw new InvalidArgumentError(name, "an AbortSignal", value);
 }
 
 function pressureStallTimeout(value: number | undefined, stallTimeoutMs: number): number {

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "./errors.ts";
-import { atMost, duration, fn, integer } from "./options.ts";
+import { abortSignal, atMost, duration, fn, integer } from "./options.ts";
 import { monotonicNow, unrefSchedule } from "./schedule.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -13,6 +13,8 @@ export interface ResourcePoolOptions {
   readonly capacity: number;
   readonly queueLimit?: number;
   readonly acquireTimeoutMs?: number;
+  /** A waiter counts as one priority higher for each time it has waited this long; `false` keeps priorities strict. */
+  readonly agingMs?: number | false;
   /** A permit held for longer is reported as `longHold`; off by default. */
   readonly maxHoldMs?: number;
   /** Share of permits (0 to 1) whose stack is kept, to be reported with a long hold. */
@@ -24,7 +26,9 @@ export interface ResourcePoolOptions {
   readonly schedule?: Schedule;
 }
 
-export type ResolvedPoolOptions = Required<Omit<ResourcePoolOptions, "maxHoldMs">> & {
+export type ResolvedPoolOptions = Required<Omit<ResourcePoolOptions, "maxHoldMs" | "agingMs">> & {
+  /** Infinity when priorities are strict. */
+  readonly agingMs: number;
   readonly maxHoldMs: number | undefined;
 };
 
@@ -44,7 +48,7 @@ export interface AcquireRequest {
 
 /** @throws InvalidArgumentError naming the first option that is wrong */
 export function resolvePoolOptions(options: ResourcePoolOptions): ResolvedPoolOptions {
-  const { maxHoldMs, stackSampleRatio = 0.01, name = "default" } = options;
+  const { maxHoldMs, agingMs = 10_000, stackSampleRatio = 0.01, name = "default" } = options;
   if (!(stackSampleRatio >= 0 && stackSampleRatio <= 1))
     throw new InvalidArgumentError("stackSampleRatio", "a ratio from 0 to 1", stackSampleRatio);
   if (typeof name !== "string" || name === "")
@@ -53,6 +57,7 @@ export function resolvePoolOptions(options: ResourcePoolOptions): ResolvedPoolOp
     capacity: integer("capacity", options.capacity, 1),
     queueLimit: integer("queueLimit", options.queueLimit ?? 1000, 0),
     acquireTimeoutMs: duration("acquireTimeoutMs", options.acquireTimeoutMs ?? 30_000),
+    agingMs: agingMs === false ? Number.POSITIVE_INFINITY : duration("agingMs", agingMs),
     maxHoldMs: maxHoldMs === undefined ? undefined : duration("maxHoldMs", maxHoldMs),
     stackSampleRatio,
     name,
@@ -73,6 +78,7 @@ export function resolveAcquire(
   if (!PRIORITIES.includes(priority))
     throw new InvalidArgumentError("priority", "high, normal or low", priority);
   const timeoutMs = duration("timeoutMs", options.timeoutMs ?? acquireTimeoutMs);
+  abortSignal("signal", signal);
   return { weight, priority, timeoutMs, signal };
 }
 

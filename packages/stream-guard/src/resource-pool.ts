@@ -6,9 +6,8 @@ import {
   QueueFullError,
 } from "./errors.ts";
 import { HoldWatch } from "./hold-watch.ts";
-import type { LinkedNode } from "./linked-queue.ts";
 import type { MetricFamily } from "./metric-families.ts";
-import { integer } from "./options.ts";
+import { fn, integer } from "./options.ts";
 import { Permit } from "./permit.ts";
 import type { PoolRejectReason, ResourcePoolEvents } from "./pool-events.ts";
 import { poolFamilies } from "./pool-families.ts";
@@ -22,16 +21,18 @@ import type {
   ResourcePoolOptions,
 } from "./pool-options.ts";
 import { PoolQueue } from "./pool-queue.ts";
-import type { PoolWaiter } from "./pool-queue.ts";
+import type { PoolNode } from "./pool-queue.ts";
 import { safely } from "./safe-emit.ts";
+import { onAbort } from "./signal-listeners.ts";
 
 /**
- * Weighted permits behind a bounded queue: strict priorities, first in first out within each, and
- * whoever's turn it is cannot be overtaken by a lighter one behind.
+ * Weighted permits behind a bounded queue: higher priorities first unless lower ones have waited long
+ * enough, first in first out within each, and whoever's turn it is cannot be overtaken by a lighter one
+ * behind. Joining and leaving cost the same however many wait.
  */
 export class ResourcePool extends EventEmitter<ResourcePoolEvents> {
   readonly #options: ResolvedPoolOptions;
-  readonly #queue = new PoolQueue();
+  readonly #queue: PoolQueue;
   readonly #watch: HoldWatch<Permit> | undefined;
   readonly #unwatch = new WeakMap<Permit, () => void>();
   /** Where the sampled permits were acquired. */
@@ -56,7 +57,8 @@ export class ResourcePool extends EventEmitter<ResourcePoolEvents> {
     super();
     this.#options = resolvePoolOptions(options);
     this.#capacity = this.#options.capacity;
-    const { maxHoldMs, now, schedule } = this.#options;
+    const { maxHoldMs, agingMs, now, schedule } = this.#options;
+    this.#queue = new PoolQueue(agingMs);
     if (maxHoldMs === undefined) return;
     this.#watch = new HoldWatch(maxHoldMs, now, schedule, (permit) => {
       this.#onLongHold(permit);
@@ -73,12 +75,13 @@ export class ResourcePool extends EventEmitter<ResourcePoolEvents> {
    * @throws AcquireTimeoutError, QueueFullError, PoolClosedError, InvalidArgumentError, or the signal's reason
    */
   async acquire(options: AcquireOptions = {}): Promise<Permit> {
-    const { name, queueLimit, acquireTimeoutMs } = this.#options;
+    const { name, queueLimit, acquireTimeoutMs, now } = this.#options;
     const request = resolveAcquire(options, acquireTimeoutMs, this.#capacity);
     const { weight, priority, signal } = request;
     if (this.#closed) throw this.#refuse("closed", new PoolClosedError(name));
     signal?.throwIfAborted();
-    if (this.#queue.isFree(priority) && this.#fits(weight)) return this.#grant(weight, priority);
+    const free = this.#queue.size === 0 || this.#queue.isFree(priority, now());
+    if (free && this.#fits(weight)) return this.#grant(weight, priority);
     if (this.#queue.size >= queueLimit)
       throw this.#refuse("queueFull", new QueueFullError(`pool ${name}`, queueLimit));
     return this.#wait(request);
@@ -93,6 +96,7 @@ export class ResourcePool extends EventEmitter<ResourcePoolEvents> {
 
   /** Runs `task` with a permit, and gives it back however `task` ends. */
   async use<T>(task: (permit: Permit) => T | Promise<T>, options?: AcquireOptions): Promise<T> {
+    fn("task", task);
     const permit = await this.acquire(options);
     try {
       return await task(permit);
@@ -151,19 +155,20 @@ export class ResourcePool extends EventEmitter<ResourcePoolEvents> {
     const cancelTimeout = schedule(() => {
       this.#dismiss(node, "timeout", new AcquireTimeoutError(name, weight, timeoutMs));
     }, timeoutMs);
-    const onAbort = (): void => {
+    const unfollow = onAbort(signal, () => {
       this.#dismiss(node, "aborted", signal?.reason);
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
+    });
+    // Time may have changed whose turn it is.
+    this.#serve();
     try {
       return await promise;
     } finally {
       cancelTimeout();
-      signal?.removeEventListener("abort", onAbort);
+      unfollow();
     }
   }
 
-  #dismiss(node: LinkedNode<PoolWaiter>, reason: PoolRejectReason, error: unknown): void {
+  #dismiss(node: PoolNode, reason: PoolRejectReason, error: unknown): void {
     if (!this.#queue.remove(node)) return;
     node.value.reject(this.#refuse(reason, error));
     this.#serve();
@@ -171,8 +176,8 @@ export class ResourcePool extends EventEmitter<ResourcePoolEvents> {
 
   /** Stops at the first who does not fit, so that a heavy waiter's turn comes. */
   #serve(): void {
-    for (;;) {
-      const node = this.#queue.first;
+    while (this.#queue.size > 0 && !this.#closed) {
+      const node = this.#queue.first(this.#options.now());
       if (node === undefined || !this.#fits(node.value.weight)) return;
       this.#queue.remove(node);
       const { weight, priority, startedAt } = node.value;

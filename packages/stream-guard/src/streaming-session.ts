@@ -3,7 +3,7 @@ import { Account } from "./account.ts";
 import type { Bank } from "./account.ts";
 import { SessionClosedError } from "./errors.ts";
 import type { Ledger } from "./ledger.ts";
-import { bytes as checkBytes, duration } from "./options.ts";
+import { abortSignal, bytes as checkBytes, duration } from "./options.ts";
 import { PipedBatches } from "./pipe.ts";
 import { ReaderWatch } from "./reader.ts";
 import type { Reader, Stall } from "./reader.ts";
@@ -161,6 +161,7 @@ export class StreamingSession {
     const { signal } = options;
     const timeoutMs = duration("timeoutMs", options.timeoutMs ?? this.#host.reserveTimeoutMs);
     checkBytes("bytes", bytes);
+    abortSignal("signal", signal);
     signal?.throwIfAborted();
     this.#ensureOpen();
     const hopeless = this.#account.neverFits(bytes);

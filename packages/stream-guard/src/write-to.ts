@@ -1,7 +1,12 @@
 import type { Writable } from "node:stream";
 import type { Account } from "./account.ts";
-import { DestinationClosedError, DrainTimeoutError, MemoryLimitError } from "./errors.ts";
-import { duration } from "./options.ts";
+import {
+  DestinationClosedError,
+  DrainTimeoutError,
+  InvalidArgumentError,
+  MemoryLimitError,
+} from "./errors.ts";
+import { abortSignal, duration } from "./options.ts";
 import type { Schedule } from "./schedule.ts";
 import { onAbort } from "./signal-listeners.ts";
 import { Sink } from "./sink.ts";
@@ -41,6 +46,9 @@ export async function writeTo(
 ): Promise<WriteToResult> {
   const { signal, end = true, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = options;
   duration("drainTimeoutMs", drainTimeoutMs);
+  abortSignal("signal", signal);
+  if (typeof (writable as Partial<Writable> | null)?.write !== "function")
+    throw new InvalidArgumentError("writable", "a Writable", writable);
   const reader = new SourceReader(source);
   const onFailure = (reason: unknown): void => {
     reader.destroy(reason);

@@ -1,5 +1,6 @@
+import { getEventListeners } from "node:events";
 import * as fc from "fast-check";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import {
   AcquireTimeoutError,
   InvalidArgumentError,
@@ -190,6 +191,44 @@ describe("resource pool limits", () => {
   });
 });
 
+describe("priorities", () => {
+  test("a low one is served after a while, however many higher ones come", async () => {
+    expect(await lowAmongHigh(2000)).toBe("served");
+    expect(await lowAmongHigh(10_000)).toBe("waiting");
+  });
+
+  test("strict ones are served first for ever", async () => {
+    expect(await lowAmongHigh(false)).toBe("waiting");
+  });
+
+  test("closing lets nobody in who waited behind a heavy one", async () => {
+    const { pool } = poolOf({ capacity: 3 });
+    await pool.acquire({ weight: 2 });
+    const waits = [pool.acquire({ weight: 3 }), pool.acquire({ weight: 1 })];
+    await pool.close();
+    const settled = await Promise.allSettled(waits);
+    expect(settled.map(({ status }) => status)).toEqual(["rejected", "rejected"]);
+    expect(pool.stats().inUse).toBe(2);
+  });
+
+  test("a hundred callers may share one signal without a listener each", async () => {
+    const { pool } = poolOf({ capacity: 1 });
+    const warn = vi.spyOn(process, "emitWarning").mockImplementation(() => {});
+    const controller = new AbortController();
+    const permit = await pool.acquire();
+    const waits = Array.from({ length: 100 }, () => pool.acquire({ signal: controller.signal }));
+    expect(getEventListeners(controller.signal, "abort")).toHaveLength(1);
+    controller.abort(new Error("stop"));
+    const settled = await Promise.allSettled(waits);
+    expect(settled.every(({ status }) => status === "rejected")).toBe(true);
+    expect(getEventListeners(controller.signal, "abort")).toHaveLength(0);
+    expect(warn).not.toHaveBeenCalled();
+    warn.mockRestore();
+    permit.release();
+    expect(pool.stats()).toMatchObject({ inUse: 0, rejected: { aborted: 100 } });
+  });
+});
+
 describe("long holds", () => {
   test("a permit held too long is reported once, with the stack of a sampled holder", async () => {
     const { pool, time } = poolOf({ maxHoldMs: 1000, stackSampleRatio: 1 });
@@ -225,6 +264,8 @@ describe("bad input", () => {
     ["queueLimit", -1],
     ["acquireTimeoutMs", 0],
     ["maxHoldMs", -5],
+    ["agingMs", 0],
+    ["agingMs", Number.POSITIVE_INFINITY],
     ["stackSampleRatio", 2],
     ["name", ""],
     ["random", 1],
@@ -239,6 +280,7 @@ describe("bad input", () => {
     ["weight", 0],
     ["priority", "urgent"],
     ["timeoutMs", Number.POSITIVE_INFINITY],
+    ["signal", {}],
   ])("the wrong acquire option %s is named", async (argument, value) => {
     const { pool } = poolOf();
     await expect(pool.acquire({ [argument]: value })).rejects.toMatchObject({ argument });
@@ -297,4 +339,25 @@ test("over random operations the pool never exceeds its capacity, keeps order, a
 
 function isAbort(error: unknown): boolean {
   return error instanceof DOMException && error.name === "AbortError";
+}
+
+/** High ones come all the time; what has the low one become after five seconds? */
+async function lowAmongHigh(agingMs: number | false): Promise<string> {
+  const { pool, time } = poolOf({ capacity: 1, agingMs });
+  let held = await pool.acquire();
+  let outcome = "waiting";
+  const low = pool.acquire({ priority: "low" }).then((permit) => {
+    outcome = "served";
+    return permit.release();
+  });
+  for (let second = 0; second < 5; second += 1) {
+    const next = pool.acquire({ priority: "high" });
+    time.advance(1000);
+    held.release();
+    held = await next;
+  }
+  const seen = outcome;
+  held.release();
+  await low;
+  return seen;
 }
