@@ -1,4 +1,5 @@
 import type { Writable } from "node:stream";
+import { expectListeners } from "./drain-listeners.ts";
 import { QueueFullError } from "./errors.ts";
 import { InTransit } from "./in-transit.ts";
 import type { StreamingSession } from "./streaming-session.ts";
@@ -36,6 +37,8 @@ export class Outbox {
     if (options.destination === undefined) return;
     this.#reader = new WritableReader(options.destination);
     session.watchReader(this.#reader);
+    const most = Math.ceil(session.maxMemoryBytes / FRAME_BYTES);
+    session.onClose(expectListeners(options.destination, most));
   }
 
   /** Bytes that sending `message` takes. */
@@ -49,7 +52,7 @@ export class Outbox {
    * @throws MemoryLimitError, QueueFullError, SessionClosedError, or what `send` throws
    */
   async post(bytes: number, send: () => Promise<void>): Promise<void> {
-    if (this.#waiting === 0 && this.#session.tryReserve(bytes)) return this.#dispatch(bytes, send);
+    if (this.#waiting === 0 && this.#session.tryReserveInTurn(bytes)) return this.#dispatch(bytes, send);
     const { maxWaiting } = this.#options;
     const waitingBytes = this.#waitingBytes + bytes;
     if (this.#waiting >= maxWaiting || waitingBytes > this.#session.maxMemoryBytes)
