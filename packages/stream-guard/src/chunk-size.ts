@@ -19,9 +19,14 @@ export function pinnedBytes(chunk: unknown): number {
 export class PinnedBuffers {
   readonly #views = new Map<ArrayBufferLike, { count: number; readonly bytes: number }>();
 
-  /** Bytes to reserve before `chunk` is held. */
+  /**
+   * Bytes to reserve before `chunk` is held.
+   *
+   * @throws InvalidArgumentError when the chunk is neither a Uint8Array nor a string
+   */
   cost(chunk: Chunk): number {
-    return sharesBuffer(chunk) && this.#views.has(chunk.buffer) ? 0 : pinnedBytes(chunk);
+    const bytes = pinnedBytes(chunk);
+    return sharesBuffer(chunk) && this.#views.has(chunk.buffer) ? 0 : bytes;
   }
 
   /** Records that `chunk` is held; the returned function says how many bytes its end sets free. */

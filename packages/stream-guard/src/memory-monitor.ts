@@ -9,7 +9,7 @@ import type { MemoryEnvironment } from "./memory-limits.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { monitorFamilies } from "./monitor-families.ts";
 import type { MemoryLimits, MemoryMonitorStats, MemorySample } from "./monitor-families.ts";
-import { bytes, duration, fn } from "./options.ts";
+import { bytes, duration, fn, record } from "./options.ts";
 import { safely } from "./safe-emit.ts";
 import { monotonicNow, unrefSchedule } from "./schedule.ts";
 import type { Schedule } from "./schedule.ts";
@@ -65,6 +65,7 @@ export class MemoryMonitor extends EventEmitter<MemoryMonitorEvents> {
   /** @throws InvalidArgumentError */
   constructor(options: MemoryMonitorOptions = {}) {
     super();
+    record("options", options);
     const { limitBytes } = options;
     if (limitBytes !== undefined) bytes("limitBytes", limitBytes, 1);
     this.#limitBytes = limitBytes;

@@ -62,6 +62,7 @@ export interface OpenOptions {
 
 /** @throws InvalidArgumentError naming the first option that is wrong */
 export function resolveGuardOptions(options: StreamGuardOptions): ResolvedGuardOptions {
+  record("options", options);
   const maxMemoryBytes = bytes("maxMemoryBytes", options.maxMemoryBytes ?? 256 * MIB, 1);
   const sessionMaxMemoryBytes = bytes(
     "sessionMaxMemoryBytes",
@@ -97,7 +98,7 @@ export function resolveGuardOptions(options: StreamGuardOptions): ResolvedGuardO
     reserveTimeoutMs: duration("reserveTimeoutMs", options.reserveTimeoutMs ?? 30_000),
     maxWaiting: integer("maxWaiting", options.maxWaiting ?? 1000, 0),
     retryAfterMs: duration("retryAfterMs", options.retryAfterMs ?? 1000),
-    monitor: options.monitor,
+    monitor: checkedMonitor(options.monitor),
     now: fn("now", options.now ?? monotonicNow),
     schedule: fn("schedule", options.schedule ?? unrefSchedule),
   };
@@ -108,6 +109,7 @@ export function resolveOpenOptions(
   options: OpenOptions,
   guard: ResolvedGuardOptions,
 ): Required<Pick<OpenOptions, "maxMemoryBytes" | "idleTimeoutMs" | "stallTimeoutMs">> {
+  record("options", options);
   const { id, principal, signal, maxMemoryBytes = guard.sessionMaxMemoryBytes } = options;
   for (const [name, value] of Object.entries({ id, principal })) {
     if (value !== undefined && (typeof value !== "string" || value === ""))
@@ -148,9 +150,20 @@ export function fn<T>(name: string, value: T): T {
   return value;
 }
 
+export function record(name: string, value: unknown): void {
+  if (typeof value !== "object" || value === null)
+    throw new InvalidArgumentError(name, "an object", value);
+}
+
 export function abortSignal(name: string, value: unknown): void {
   if (value !== undefined && !(value instanceof AbortSignal))
     throw new InvalidArgumentError(name, "an AbortSignal", value);
+}
+
+function checkedMonitor(monitor: StreamGuardOptions["monitor"]): ResolvedGuardOptions["monitor"] {
+  if (monitor !== undefined && typeof (monitor as typeof monitor | null)?.level !== "string")
+    throw new InvalidArgumentError("monitor", "an object with a level", monitor);
+  return monitor;
 }
 
 function pressureStallTimeout(value: number | undefined, stallTimeoutMs: number): number {

@@ -52,7 +52,8 @@ export class Outbox {
    * @throws MemoryLimitError, QueueFullError, SessionClosedError, or what `send` throws
    */
   async post(bytes: number, send: () => Promise<void>): Promise<void> {
-    if (this.#waiting === 0 && this.#session.tryReserveInTurn(bytes)) return this.#dispatch(bytes, send);
+    if (this.#waiting === 0 && this.#session.tryReserveInTurn(bytes))
+      return this.#dispatch(bytes, send);
     const { maxWaiting } = this.#options;
     const waitingBytes = this.#waitingBytes + bytes;
     if (this.#waiting >= maxWaiting || waitingBytes > this.#session.maxMemoryBytes)

@@ -1,5 +1,5 @@
 import { InvalidArgumentError } from "./errors.ts";
-import { abortSignal, atMost, duration, fn, integer } from "./options.ts";
+import { abortSignal, atMost, duration, fn, integer, record } from "./options.ts";
 import { monotonicNow, unrefSchedule } from "./schedule.ts";
 import type { Schedule } from "./schedule.ts";
 
@@ -48,6 +48,7 @@ export interface AcquireRequest {
 
 /** @throws InvalidArgumentError naming the first option that is wrong */
 export function resolvePoolOptions(options: ResourcePoolOptions): ResolvedPoolOptions {
+  record("options", options);
   const { maxHoldMs, agingMs = 10_000, stackSampleRatio = 0.01, name = "default" } = options;
   if (!(stackSampleRatio >= 0 && stackSampleRatio <= 1))
     throw new InvalidArgumentError("stackSampleRatio", "a ratio from 0 to 1", stackSampleRatio);
@@ -73,6 +74,7 @@ export function resolveAcquire(
   acquireTimeoutMs: number,
   capacity: number,
 ): AcquireRequest {
+  record("options", options);
   const { weight = 1, priority = "normal", signal } = options;
   checkWeight(weight, capacity);
   if (!PRIORITIES.includes(priority))

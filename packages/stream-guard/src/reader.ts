@@ -1,3 +1,5 @@
+import { fn } from "./options.ts";
+
 /**
  * Why bytes wait. `blocked`: the reader does not take them. `holding`: a consumer works on them, or
  * has forgotten them. `behind`: they wait for another response on their connection, which may be
@@ -28,7 +30,11 @@ export class ReaderWatch {
   #taken: number | undefined;
   #sinceMs = 0;
 
+  /** @throws InvalidArgumentError */
   constructor(reader: Reader) {
+    const { heldBytes, taken } = ((reader as unknown) ?? {}) as Record<string, unknown>;
+    fn("reader.heldBytes", heldBytes);
+    fn("reader.taken", taken);
     this.#reader = reader;
   }
 
@@ -36,7 +42,7 @@ export class ReaderWatch {
   look(clockMs: number): Stall | undefined {
     const heldBytes = this.#reader.heldBytes();
     const taken = this.#reader.taken();
-    if (heldBytes === 0 || taken !== this.#taken) {
+    if (!(heldBytes > 0) || taken !== this.#taken) {
       this.#taken = taken;
       this.#sinceMs = clockMs;
       return undefined;

@@ -3,6 +3,7 @@ import type { Account } from "./account.ts";
 import { PinnedBuffers } from "./chunk-size.ts";
 import type { Chunk } from "./chunk-size.ts";
 import { DestinationClosedError, DrainTimeoutError } from "./errors.ts";
+import { safely } from "./safe-emit.ts";
 import type { Schedule } from "./schedule.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 import { takenBytes, waitOf } from "./taken-bytes.ts";
@@ -56,7 +57,7 @@ export class Sink {
     if (this.#failure !== undefined) throw this.#failure.reason;
     const free = this.#pinned.hold(chunk);
     this.#outstanding += 1;
-    const ready = this.#writable.write(chunk, () => {
+    const ready = this.#hand(chunk, () => {
       this.#outstanding -= 1;
       this.#handedOn += 1;
       this.#session.release(free());
@@ -93,7 +94,7 @@ export class Sink {
     this.#settle()?.reject(reason);
     this.#endPause();
     this.#options.onFailure(reason);
-    this.#writable.destroy();
+    safely(() => this.#writable.destroy());
   }
 
   detach(): void {
@@ -102,6 +103,19 @@ export class Sink {
     this.#writable.off("finish", this.#onProgress);
     this.#writable.off("close", this.#onClose);
     if (this.#failure === undefined) this.#writable.off("error", this.#onError);
+  }
+
+  /** `handedOn` is called once, whatever a destination of one's own does. */
+  #hand(chunk: Chunk, handedOn: () => void): boolean {
+    let called = false;
+    try {
+      return this.#writable.write(chunk, () => {
+        if (!called) handedOn();
+        called = true;
+      });
+    } catch (cause) {
+      throw new DestinationClosedError({ cause });
+    }
   }
 
   #until(done: () => boolean): Promise<void> {

@@ -13,17 +13,21 @@ export interface ChunkReceiver {
 }
 
 interface Feed {
-  next(): Promise<ReadResult>;
-  /** Must not wait for a `next` that never comes. */
+  /** Code of others: whatever it gives is looked at. */
+  next(): unknown;
+  /** Must not wait for a `next` that never comes. May throw. */
   destroy(reason: unknown): void;
 }
 
 interface ReadResult {
-  readonly done?: boolean | undefined;
+  readonly done?: unknown;
   readonly value?: unknown;
 }
 
-/** Reads any kind of source chunk by chunk; `destroy` ends a read that is under way at once. */
+/**
+ * Reads any kind of source chunk by chunk; `destroy` ends a read that is under way at once. A source that
+ * breaks the rules of iterators fails, and is destroyed.
+ */
 export class SourceReader {
   readonly #feed: Feed;
   #receiver: ChunkReceiver | undefined;
@@ -40,7 +44,7 @@ export class SourceReader {
     if (this.#failure !== undefined) receiver.onFailure(this.#failure.reason);
     else {
       this.#receiver = receiver;
-      this.#feed.next().then(this.#onResult, this.#onError);
+      this.#ask();
     }
   }
 
@@ -56,13 +60,32 @@ export class SourceReader {
     if (this.#failure !== undefined) return;
     this.#failure = { reason };
     this.#takeReceiver()?.onFailure(reason);
-    if (!this.#ended) this.#feed.destroy(reason);
+    if (!this.#ended) attempt(() => this.#feed.destroy(reason));
     this.#ended = true;
   }
 
-  readonly #onResult = ({ done, value }: ReadResult): void => {
-    if (done === true) this.#ended = true;
-    this.#takeReceiver()?.onChunk(done === true ? undefined : (value as Chunk));
+  #ask(): void {
+    try {
+      // A promise of a promise is that promise: it costs nothing to take no source's word for it.
+      Promise.resolve(this.#feed.next()).then(this.#onResult, this.#onError);
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  readonly #onResult = (result: unknown): void => {
+    if (typeof result !== "object" || result === null) {
+      const expected = "an iterator whose next() gives { done, value }";
+      this.destroy(new InvalidArgumentError("source", expected, result));
+      return;
+    }
+    const { done, value } = result as ReadResult;
+    if (done) {
+      this.#ended = true;
+      this.#takeReceiver()?.onChunk(undefined);
+    } else if (value === undefined)
+      this.destroy(new InvalidArgumentError("chunk", "a Uint8Array or a string", value));
+    else this.#takeReceiver()?.onChunk(value as Chunk);
   };
 
   readonly #onError = (error: unknown): void => {
@@ -79,25 +102,29 @@ export class SourceReader {
 }
 
 function feedOf(source: Source): Feed {
-  if (isWebStream(source)) {
-    const reader = source.getReader();
-    return {
-      next: () => reader.read(),
-      destroy: (reason) => {
-        reader.cancel(reason).catch(ignore);
-      },
-    };
-  }
+  if (isWebStream(source)) return feedOfWebStream(source);
   const iterator = (source as Partial<AsyncIterable<Chunk>> | null)?.[Symbol.asyncIterator]?.();
-  if (iterator === undefined) {
+  if (typeof (iterator as Partial<AsyncIterator<Chunk>> | undefined)?.next !== "function") {
     const expected = "an AsyncIterable, a Readable or a ReadableStream";
     throw new InvalidArgumentError("source", expected, source);
   }
   return {
-    next: () => iterator.next(),
+    next: () => iterator?.next(),
     destroy: () => {
-      if (isReadable(source)) source.destroy();
-      iterator.return?.().then(ignore, ignore);
+      if (isReadable(source)) attempt(() => source.destroy());
+      Promise.resolve(iterator?.return?.()).then(ignore, ignore);
+    },
+  };
+}
+
+function feedOfWebStream(source: ReadableStream<Chunk>): Feed {
+  if (source.locked)
+    throw new InvalidArgumentError("source", "a ReadableStream that nobody else reads", source);
+  const reader = source.getReader();
+  return {
+    next: () => reader.read(),
+    destroy: (reason) => {
+      Promise.resolve(reader.cancel(reason)).then(ignore, ignore);
     },
   };
 }
@@ -108,6 +135,15 @@ function isWebStream(source: unknown): source is ReadableStream<Chunk> {
 
 function isReadable(source: Source): source is Readable {
   return typeof (source as Partial<Readable>).destroy === "function";
+}
+
+/** What a source does when it is told to end is its own affair. */
+function attempt(action: () => void): void {
+  try {
+    action();
+  } catch {
+    // It was the last that was asked of it.
+  }
 }
 
 function ignore(): void {}

@@ -1,4 +1,5 @@
 import type { Stall } from "./reader.ts";
+import { safely } from "./safe-emit.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
 export interface StallLimits {
@@ -37,13 +38,22 @@ export class StallSweep {
     this.#tick(plannedMs);
     const found: StalledSession[] = [];
     for (const session of sessions) {
-      const stall = session.lookAtReaders(this.#clockMs);
+      const stall = this.#lookAt(session);
       if (stall === undefined) continue;
       const overdue = stall.wait !== "behind" && stall.stalledMs >= session.stallTimeoutMs;
       const graceMs = stall.wait === "blocked" ? this.#pressureMs : session.stallTimeoutMs;
       if (overdue || stall.stalledMs >= graceMs) found.push({ session, stall, overdue });
     }
     return found.toSorted((a, b) => b.stall.stalledMs - a.stall.stalledMs);
+  }
+
+  /** A reader that throws is not known to have stalled. */
+  #lookAt(session: StreamingSession): Stall | undefined {
+    let stall: Stall | undefined;
+    safely(() => {
+      stall = session.lookAtReaders(this.#clockMs);
+    });
+    return stall;
   }
 
   #tick(plannedMs: number): void {

@@ -3,7 +3,7 @@ import { Account } from "./account.ts";
 import type { Bank } from "./account.ts";
 import { SessionClosedError } from "./errors.ts";
 import type { Ledger } from "./ledger.ts";
-import { abortSignal, bytes as checkBytes, duration } from "./options.ts";
+import { abortSignal, bytes as checkBytes, duration, fn, record } from "./options.ts";
 import { PipedBatches } from "./pipe.ts";
 import { ReaderWatch } from "./reader.ts";
 import type { Reader, Stall } from "./reader.ts";
@@ -113,7 +113,7 @@ export class StreamingSession {
 
   /** Like the signal's `abort` event, at a fraction of its cost. Returns the function that stops listening. */
   onClose(listener: () => void): () => void {
-    this.#closeListeners.add(listener);
+    this.#closeListeners.add(fn("listener", listener));
     return () => void this.#closeListeners.delete(listener);
   }
 
@@ -158,6 +158,7 @@ export class StreamingSession {
    * @throws SessionClosedError, or the signal's reason
    */
   async reserveWhenAvailable(bytes: number, options: ReserveOptions = {}): Promise<void> {
+    record("options", options);
     const { signal } = options;
     const timeoutMs = duration("timeoutMs", options.timeoutMs ?? this.#host.reserveTimeoutMs);
     checkBytes("bytes", bytes);
@@ -269,7 +270,8 @@ export class StreamingSession {
   /** Gives everything back, destroys sources under way and rejects what waits, with `error` if given. Idempotent. */
   async close(reason = "closed", error?: SessionClosedError): Promise<void> {
     if (this.#closeReason !== undefined) return;
-    this.#closeReason = reason;
+    // Closing never fails, whatever it is given.
+    this.#closeReason = typeof (reason as unknown) === "string" ? reason : "closed";
     this.#closeError = error;
     this.#readers.clear();
     this.#unfollow();

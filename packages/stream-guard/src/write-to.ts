@@ -6,7 +6,7 @@ import {
   InvalidArgumentError,
   MemoryLimitError,
 } from "./errors.ts";
-import { abortSignal, duration } from "./options.ts";
+import { abortSignal, duration, record } from "./options.ts";
 import type { Schedule } from "./schedule.ts";
 import { onAbort } from "./signal-listeners.ts";
 import { Sink } from "./sink.ts";
@@ -44,11 +44,11 @@ export async function writeTo(
   options: WriteToOptions,
   { account, schedule }: Parts,
 ): Promise<WriteToResult> {
+  record("options", options);
   const { signal, end = true, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = options;
   duration("drainTimeoutMs", drainTimeoutMs);
   abortSignal("signal", signal);
-  if (typeof (writable as Partial<Writable> | null)?.write !== "function")
-    throw new InvalidArgumentError("writable", "a Writable", writable);
+  if (!isWritable(writable)) throw new InvalidArgumentError("writable", "a Writable", writable);
   const reader = new SourceReader(source);
   const onFailure = (reason: unknown): void => {
     reader.destroy(reason);
@@ -69,6 +69,11 @@ export async function writeTo(
     sink.detach();
     operation[Symbol.dispose]();
   }
+}
+
+function isWritable(value: unknown): boolean {
+  const { write, on, destroy } = (value ?? {}) as Partial<Writable>;
+  return [write, on, destroy].every((method) => typeof method === "function");
 }
 
 async function copy(reader: SourceReader, sink: Sink, account: Account): Promise<void> {
