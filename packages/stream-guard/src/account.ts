@@ -1,6 +1,7 @@
 import { MemoryLimitError, OverReleaseError } from "./errors.ts";
 import type { LimitScope } from "./errors.ts";
 import { Ledger } from "./ledger.ts";
+import type { Latch } from "./latch.ts";
 import type { QueuedAccount, Refusal, ReserveQueue } from "./reserve-queue.ts";
 import type { SourceGate } from "./source-gate.ts";
 
@@ -13,8 +14,8 @@ export interface Bank {
   readonly ledger: Ledger;
   readonly queue: ReserveQueue;
   readonly gate: SourceGate;
-  /** The total is so full that an account which holds nothing, and has nothing under way, is refused. */
-  readonly scarce: boolean;
+  /** On while the total is so full that an account which holds nothing, and has nothing under way, is refused. */
+  readonly scarcity: Latch;
   readonly retryAfterMs: number;
   /** The total changed. */
   moved(): void;
@@ -97,7 +98,7 @@ export class Account implements QueuedAccount {
     if (!this.#ledger.fits(bytes)) return "session";
     if (this.#principal?.fits(bytes) === false) return "principal";
     if (!ledger.fits(bytes)) return "guard";
-    return this.#bank.scarce && bytes > 0 && this.#isNewcomer ? "headroom" : undefined;
+    return this.#bank.scarcity.on && bytes > 0 && this.#isNewcomer ? "headroom" : undefined;
   }
 
   /** Whose limit is too small for `bytes`, whatever is released. */
@@ -128,8 +129,9 @@ export class Account implements QueuedAccount {
     this.moved = true;
     if (this.#soft && this.#ledger.usedBytes <= this.#rearmAtBytes) this.#soft = false;
     this.#bank.moved();
-    this.#bank.queue.serve(this);
-    if (this.#ledger.usedBytes === 0) this.#bank.gate.drained(this);
+    const { queue, gate } = this.#bank;
+    if (queue.size > 0) queue.serve(this);
+    if (gate.size > 0 && this.#ledger.usedBytes === 0) gate.drained(this);
   }
 
   exceeded(refusal: Refusal, bytes: number): MemoryLimitError {

@@ -209,14 +209,11 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
   }
 
   #createBank(): Bank {
-    const scarcity = this.#scarcity;
     return {
       ledger: this.#ledger,
       queue: this.#queue,
       gate: this.#gate,
-      get scarce() {
-        return scarcity.on;
-      },
+      scarcity: this.#scarcity,
       retryAfterMs: this.#options.retryAfterMs,
       moved: () => {
         this.#followLevel();

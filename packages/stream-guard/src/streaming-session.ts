@@ -299,7 +299,8 @@ export class StreamingSession {
     if (refusal !== undefined) return refusal;
     this.#account.take(bytes);
     // What waits of this session may now be its own limit's matter, and no longer in the way of others.
-    this.#host.bank.queue.serve(this.#account);
+    const { queue } = this.#host.bank;
+    if (queue.size > 0) queue.serve(this.#account);
     return undefined;
   }
 

@@ -100,7 +100,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "nobody is served when bytes come back",
     file: "account.ts",
-    edits: [["    this.#bank.queue.serve(this);\n    if (this.#ledger", "    if (this.#ledger"]],
+    edits: [["    if (queue.size > 0) queue.serve(this);\n", ""]],
   },
   {
     name: "a principal that waited for its own room is forgotten",
@@ -112,7 +112,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     kind: "plain",
     worlds: 60,
     file: "streaming-session.ts",
-    edits: [["    this.#host.bank.queue.serve(this.#account);\n", ""]],
+    edits: [["    if (queue.size > 0) queue.serve(this.#account);\n", ""]],
   },
   {
     name: "a wait leaves its timer behind",
@@ -122,7 +122,7 @@ export const plantedBugs: readonly PlantedBug[] = [
   {
     name: "newcomers are served whatever is in use",
     file: "account.ts",
-    edits: [["this.#bank.scarce && bytes > 0 && this.#isNewcomer", "bytes < 0"]],
+    edits: [["this.#bank.scarcity.on && bytes > 0 && this.#isNewcomer", "bytes < 0"]],
   },
   {
     name: "a batch that is returned stays charged",
