@@ -126,6 +126,7 @@ describe("which limit counts", () => {
         ...nested,
         ...group("/sys/fs/cgroup/a/b", { "memory.max": "max", "memory.high": "max" }),
         ...group("/sys/fs/cgroup/a", { "memory.max": 64 * MIB, "memory.high": "max" }),
+        ...group("/sys/fs/cgroup", { "memory.max": 80 * MIB }),
       },
       64 * MIB,
     ],

@@ -112,6 +112,20 @@ describe("a principal that has filled its budget", () => {
     expect(guard.stats()).toMatchObject({ level: "elevated", closed: { evicted: 0 } });
   });
 
+  test("has nobody closed for its sake either when what it asks for would not fit the guard", () => {
+    const { guard, time } = guardOf();
+    const idle = guard.open({ principal: "bob" });
+    idle.reserve(300);
+    const busy = guard.open({ principal: "carl" });
+    busy.reserve(190);
+    busy.begin();
+    time.advance(60_000);
+    const greedy = guard.open({ principal: "ann" });
+    greedy.reserve(400);
+    expect(greedy.tryReserve(150)).toBe(false);
+    expect([guard.stats().usedBytes, idle.closed]).toEqual([890, false]);
+  });
+
   test("waits in its own order: its first is not overtaken by a smaller one of another of its sessions", async () => {
     const { guard } = guardOf();
     const [holder, heavy, light] = [0, 1, 2].map(() => guard.open({ principal: "ann" }));
