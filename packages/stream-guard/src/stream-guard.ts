@@ -1,10 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { EventEmitter } from "eventemitter3";
 import type { Bank } from "./account.ts";
-import { AdmissionError, InvalidArgumentError, ReaderStalledError } from "./errors.ts";
+import { AdmissionError, InvalidArgumentError } from "./errors.ts";
 import type { AdmissionReason, MemoryLimitError } from "./errors.ts";
 import { GuardCounts } from "./guard-counts.ts";
-import type { EvictReason, StreamGuardStats } from "./guard-counts.ts";
+import type { StreamGuardStats } from "./guard-counts.ts";
 import type { LevelEvent, StreamGuardEvents } from "./guard-events.ts";
 import { guardFamilies } from "./guard-families.ts";
 import { Ledger } from "./ledger.ts";
@@ -16,13 +16,14 @@ import type { HookLevel } from "./memory-hooks.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { resolveGuardOptions, resolveOpenOptions } from "./options.ts";
 import type { OpenOptions, ResolvedGuardOptions, StreamGuardOptions } from "./options.ts";
+import { Relief } from "./relief.ts";
+import type { Eviction } from "./relief.ts";
 import { ReserveQueue } from "./reserve-queue.ts";
 import { safely } from "./safe-emit.ts";
 import { SessionRegistry } from "./session-registry.ts";
 import type { PrincipalUsage } from "./session-registry.ts";
 import { SourceGate } from "./source-gate.ts";
 import { StallSweep } from "./stall-sweep.ts";
-import type { StalledSession } from "./stall-sweep.ts";
 import { StreamingSession } from "./streaming-session.ts";
 import type { SessionHost } from "./streaming-session.ts";
 
@@ -51,12 +52,10 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     this.emit("hookError", event);
   });
   readonly #host: SessionHost;
-  readonly #stalls: StallSweep;
+  readonly #relief: Relief;
   #cancelSweep: (() => void) | undefined;
   /** From the last sweep to the next. */
   #sweepDelayMs: number;
-  #nothingIdleUntil = Number.NEGATIVE_INFINITY;
-  #nothingStalledUntil = Number.NEGATIVE_INFINITY;
   #closed = false;
 
   /** @throws InvalidArgumentError */
@@ -70,8 +69,8 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     this.#scarcity = new Latch(maxMemoryBytes * SCARCE_RATIO, maxMemoryBytes * SCARCE_END_RATIO);
     this.#gate = new SourceGate(maxPauseMs, schedule);
     this.#queue = new ReserveQueue(maxWaiting, schedule);
-    this.#stalls = new StallSweep(this.#options);
     this.#sweepDelayMs = this.#options.sweepIntervalMs;
+    this.#relief = this.#createRelief();
     this.#host = this.#createHost();
   }
 
@@ -133,16 +132,15 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
    */
   sweep(): void {
     const now = this.#options.now();
-    this.#closeStalled(0);
+    this.#relief.closeStalled(0);
     for (const session of this.sessions()) {
       const idleMs = session.idleForMs(now);
       if (session.operations > 0) continue;
       if (idleMs >= session.idleTimeoutMs) void session.close("idle");
       else if (now - session.startTime >= this.#options.maxAgeMs) void session.close("maxAge");
     }
-    this.#nothingIdleUntil = now;
-    this.#nothingStalledUntil = now;
-    if (this.level === "critical") this.#evictIdle(0);
+    this.#relief.lookAgain(now);
+    if (this.level === "critical") this.#relief.evictIdle(0);
   }
 
   stats(): StreamGuardStats {
@@ -187,6 +185,23 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     await this.close();
   }
 
+  #createRelief(): Relief {
+    const { evictAfterIdleMs, sweepIntervalMs, now } = this.#options;
+    return new Relief({
+      sessions: this.#sessions,
+      ledger: this.#ledger,
+      stalls: new StallSweep(this.#options),
+      evictAfterIdleMs,
+      now,
+      level: () => this.level,
+      plannedMs: () => this.#sweepDelayMs,
+      againAfterMs: { idle: () => sweepIntervalMs, stalled: () => this.#nextSweepDelayMs() },
+      evict: (eviction) => {
+        this.#evict(eviction);
+      },
+    });
+  }
+
   #createHost(): SessionHost {
     const { reserveTimeoutMs, now, schedule } = this.#options;
     return {
@@ -194,7 +209,7 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
       reserveTimeoutMs,
       now,
       schedule,
-      relieve: (asking, bytes) => this.#relieve(asking, bytes),
+      relieve: (asking, bytes) => this.#relief.makeRoom(asking, bytes),
       softLimit: (session) => {
         this.#onSoftLimit(session);
       },
@@ -258,8 +273,8 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     safely(() => this.emit("level", event));
     this.#hooks.onLevel(event);
     if (rank(level) < rank(previous) || !this.#pressed) return;
-    this.#closeStalled(0);
-    if (this.level === "critical") this.#evictIdle(0);
+    this.#relief.closeStalled(0);
+    if (this.level === "critical") this.#relief.evictIdle(0);
     this.#hastenSweep();
   }
 
@@ -267,62 +282,11 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     return this.level === "high" || this.level === "critical";
   }
 
-  /** Readers that stalled give way before sessions that are merely idle. */
-  #relieve(asking: StreamingSession, bytes: number): boolean {
-    const at = this.#options.now();
-    const stalled = at >= this.#nothingStalledUntil && this.#closeStalled(bytes, asking);
-    if (!stalled && at >= this.#nothingStalledUntil)
-      this.#nothingStalledUntil = at + this.#nextSweepDelayMs();
-    return this.#evictIdle(bytes, asking) || stalled;
-  }
-
-  /** Closes sessions whose readers stalled: those beyond their timeout, and under pressure others until it ends. */
-  #closeStalled(bytes: number, asking?: StreamingSession): boolean {
-    const stalled = this.#stalls.look(this.sessions(), this.#sweepDelayMs);
-    let closed = false;
-    for (const { session, stall, overdue } of stalled) {
-      const pressed = this.#pressed || !this.#ledger.fits(bytes);
-      if (session === asking || session.closed || !(overdue || pressed)) continue;
-      this.#closeOne({ session, stall, overdue });
-      closed = true;
-    }
-    return closed;
-  }
-
-  #closeOne({ session, stall, overdue }: StalledSession): void {
-    const { stalledMs, heldBytes } = stall;
-    const reason = overdue ? "stalled" : "evicted";
-    const error = new ReaderStalledError(session.id, reason, stalledMs, heldBytes);
-    if (overdue) void session.close(reason, error);
-    else this.#evict(session, "stalled", stalledMs, error);
-  }
-
-  #evict(
-    session: StreamingSession,
-    reason: EvictReason,
-    idleMs: number,
-    error?: ReaderStalledError,
-  ): void {
+  #evict({ session, reason, idleMs, error }: Eviction): void {
     const freedBytes = session.memoryUsageBytes;
     this.#counts.evicted[reason] += 1;
     void session.close("evicted", error);
     safely(() => this.emit("evict", { session, reason, idleMs, freedBytes }));
-  }
-
-  /** Closes idle sessions, longest idle first, until the guard leaves `critical` and `bytes` fit. */
-  #evictIdle(bytes: number, asking?: StreamingSession): boolean {
-    const { now, evictAfterIdleMs, sweepIntervalMs } = this.#options;
-    const at = now();
-    if (at < this.#nothingIdleUntil) return false;
-    const idle = this.#sessions
-      .idleLongest(at, evictAfterIdleMs)
-      .filter((found) => found.session !== asking);
-    if (idle.length === 0) this.#nothingIdleUntil = at + sweepIntervalMs;
-    for (const { session, idleMs } of idle) {
-      if (this.level !== "critical" && this.#ledger.fits(bytes)) break;
-      this.#evict(session, "idle", idleMs);
-    }
-    return idle.length > 0;
   }
 
   #onSoftLimit(session: StreamingSession): void {
