@@ -20,7 +20,7 @@ test.each(globSync("examples/*.ts", { cwd: root }))("%s runs and its assertions 
   expect(stdout).not.toBe("");
 });
 
-test.each(["examples/slow-reader.ts", "examples/mcp-transport.ts"])(
+test.each(["examples/slow-reader.ts", "examples/under-pressure.ts", "examples/mcp-transport.ts"])(
   "the README shows %s as it is",
   (path) => {
     expect(readme).toContain(readFileSync(join(root, path), "utf8").trimEnd());
