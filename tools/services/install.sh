@@ -8,6 +8,7 @@ main() {
   need redis-server redis-server valkey-server
   need prometheus promtool
   need valgrind valgrind
+  need chromium chromium
   if [ "${#missing[@]}" -eq 0 ]; then return; fi
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "please install: ${missing[*]}"

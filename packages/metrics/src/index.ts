@@ -1,4 +1,6 @@
 export { OTHER } from "./cardinality.ts";
+export { guardEndpoint } from "./endpoint-guard.ts";
+export { UnsafeBindError, listen } from "./endpoint-listen.ts";
 export {
   AlreadyCollectedError,
   FamilyConflictError,
@@ -12,6 +14,14 @@ export {
 export { MCP_METHODS } from "./methods.ts";
 export { Metrics } from "./metrics.ts";
 export type { Collectable } from "./collect.ts";
+export type {
+  EndpointGuard,
+  EndpointGuardOptions,
+  GuardRequest,
+  Refusal,
+} from "./endpoint-guard.ts";
+export type { ListenOptions, Listener } from "./endpoint-listen.ts";
+export type { EndpointHandler, ScrapeHandlerOptions } from "./handler.ts";
 export type {
   HistogramFamily,
   MetricFamily,

@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { EventEmitter } from "eventemitter3";
 import { LabelValues } from "./cardinality.ts";
 import { Collection } from "./collect.ts";
@@ -8,6 +7,7 @@ import { Exposition } from "./exposition.ts";
 import { FamilyTable } from "./family-table.ts";
 import type { Labels } from "./family-table.ts";
 import { scrapeHandler } from "./handler.ts";
+import type { EndpointHandler, ScrapeHandlerOptions } from "./handler.ts";
 import type { ScalarFamily } from "./metric-families.ts";
 import { negotiateFormat } from "./negotiate.ts";
 import { OperationMetrics, durationFamily, operationSeries } from "./operations.ts";
@@ -113,11 +113,15 @@ export class Metrics extends EventEmitter<MetricsEvents> implements Disposable {
     return await this.#exposition.render(negotiateFormat(accept));
   }
 
-  /** A `node:http` request listener for the scrape endpoint. */
-  handler(): (request: IncomingMessage, response: ServerResponse) => void {
+  /**
+   * A `node:http` request listener for the scrape endpoint. It serves requests for loopback hosts unless its guard says otherwise.
+   * Throws `InvalidOptionError` for a wrong option.
+   */
+  handler(options: ScrapeHandlerOptions = {}): EndpointHandler {
     return scrapeHandler(
       (accept) => this.exposition(accept),
       () => this.#closed,
+      options,
     );
   }
 
