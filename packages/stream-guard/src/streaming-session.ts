@@ -60,6 +60,7 @@ export class StreamingSession {
   #closeReason: string | undefined;
   #closeError: SessionClosedError | undefined;
   #lastActive: number;
+  #lastMoved: number;
 
   constructor(host: SessionHost, options: SessionOptions) {
     this.id = options.id;
@@ -68,6 +69,7 @@ export class StreamingSession {
     this.stallTimeoutMs = options.stallTimeoutMs;
     this.startTime = host.now();
     this.#lastActive = this.startTime;
+    this.#lastMoved = this.startTime;
     this.#host = host;
     const { principal, principalLedger, maxMemoryBytes: limitBytes } = options;
     const budgets = { limitBytes, principal, principalLedger };
@@ -124,8 +126,15 @@ export class StreamingSession {
    */
   idleForMs(now: number = this.#host.now()): number {
     if (this.#account.moved || this.#account.operations > 0) this.#lastActive = now;
+    if (this.#account.moved) this.#lastMoved = now;
     this.#account.moved = false;
     return Math.max(0, now - this.#lastActive);
+  }
+
+  /** The same, but an operation under way does not count: only what it moved, or ended, or `touch`. */
+  stillForMs(now: number = this.#host.now()): number {
+    this.idleForMs(now);
+    return Math.max(0, now - this.#lastMoved);
   }
 
   /**
@@ -200,6 +209,7 @@ export class StreamingSession {
   /** Says that the session is in use. */
   touch(): void {
     this.#lastActive = this.#host.now();
+    this.#lastMoved = this.#lastActive;
   }
 
   /** Marks an operation as under way until it is disposed: cleanup leaves the session alone meanwhile. */
