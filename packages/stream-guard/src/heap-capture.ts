@@ -71,7 +71,7 @@ export class HeapCapture {
         opened = true;
       });
       try {
-        await pipeline(getHeapSnapshot(), file, { ...(signal === undefined ? {} : { signal }) });
+        await pipeline(getHeapSnapshot(), file, signal === undefined ? {} : { signal });
         // Unlike a rename, a link never replaces what is there.
         await link(part, path);
       } finally {

@@ -1,11 +1,13 @@
 import type { FloorBlock } from "./heap-floor-blocks.ts";
 import { findSteps, withoutSteps } from "./heap-floor-steps.ts";
 import type { Step } from "./heap-floor-steps.ts";
-import { mean, weightedMedian } from "./robust-statistics.ts";
+import { mean, robustSigma, weightedMedian } from "./robust-statistics.ts";
 
 const HOUR_MS = 3_600_000;
 /** Distance, in blocks, of the differences from which the bytes per unit of load are first guessed. */
 const LAGS: readonly number[] = [1, 2];
+/** Residuals beyond so many deviations are drawn in. */
+const OUTLIER_SIGMAS = 2.5;
 const MAX_AUTOCORRELATION = 0.95;
 
 export interface FloorFit {
@@ -73,12 +75,36 @@ function bytesPerLoad(floor: readonly number[], load: readonly number[]): number
   return Math.max(0, weightedMedian(pairs));
 }
 
-/** Frisch-Waugh: time and floor are both cleaned of the load, then one regressed on the other. */
+/** Least squares, and once more after what stands out was drawn in (Huber 1964): a collection that missed its floor. */
 function regress(
   hours: readonly number[],
   load: readonly number[],
   level: readonly number[],
 ): Regression {
+  const first = leastSquares(hours, load, level);
+  const limit = OUTLIER_SIGMAS * robustSigma(first.residuals, 0);
+  const drawnIn = level.map((bytes, index) => {
+    const residual = first.residuals[index] ?? 0;
+    return bytes - residual + Math.min(limit, Math.max(-limit, residual));
+  });
+  return summary(leastSquares(hours, load, drawnIn));
+}
+
+interface Line {
+  readonly time: readonly number[];
+  /** Squares of the time that load does not explain. */
+  readonly spread: number;
+  readonly slope: number;
+  readonly coefficient: number;
+  readonly residuals: readonly number[];
+}
+
+/** Frisch-Waugh: time and floor are both cleaned of the load, then one regressed on the other. */
+function leastSquares(
+  hours: readonly number[],
+  load: readonly number[],
+  level: readonly number[],
+): Line {
   const time = centred(hours);
   const x = centred(load);
   const y = centred(level);
@@ -89,18 +115,16 @@ function regress(
   const slope = spread > 0 ? dot(freeTime, y) / spread : 0;
   const rest = y.map((value, index) => value - slope * (time[index] ?? 0));
   const coefficient = xx > 0 ? dot(x, rest) / xx : 0;
-  if (coefficient < 0)
-    return regress(
-      hours,
-      load.map(() => 0),
-      level,
-    );
   const residuals = rest.map((value, index) => value - coefficient * (x[index] ?? 0));
+  return { time, spread, slope, coefficient, residuals };
+}
+
+function summary({ time, spread, slope, coefficient, residuals }: Line): Regression {
   const variance = dot(residuals, residuals) / Math.max(1, residuals.length - 3);
   const r = autocorrelation(residuals);
-  const late = residuals.length >> 1;
   const standardError =
-    spread > 0 ? Math.sqrt(((variance / spread) * (1 + r)) / (1 - r)) : Infinity;
+    spread > 0 ? Math.sqrt(((variance / spread) * (1 + r)) / (1 - r)) : Number.POSITIVE_INFINITY;
+  const late = residuals.length >> 1;
   const lateTime = centred(time.slice(late));
   return {
     bytesPerHour: slope,

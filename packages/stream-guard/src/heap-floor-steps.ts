@@ -8,6 +8,8 @@ const EDGE = 2;
 const REACH = 2;
 /** Deviation of shifts, at most, in deviations of neighbours' differences. */
 const NOISE_FACTOR = 1.5;
+/** Part of a step's size that is between the blocks on both sides of it. */
+const SHARP_RATIO = 0.6;
 /** A shift beyond so many deviations of all shifts is a step. */
 const STEP_SIGMAS = 4;
 
@@ -50,10 +52,17 @@ function largestStep(values: readonly number[]): Step | undefined {
   let largest: Step | undefined;
   for (const [index, shift] of shifts.entries()) {
     const size = shift - usual;
-    if (Math.abs(size) > Math.max(limit, Math.abs(largest?.size ?? 0)))
-      largest = { at: index + EDGE, size };
+    if (Math.abs(size) <= Math.max(limit, Math.abs(largest?.size ?? 0))) continue;
+    const step = placed(values, { at: index + EDGE, size });
+    if (isSharp(values, step, usual / SIDE)) largest = step;
   }
-  return largest === undefined ? undefined : placed(values, largest);
+  return largest;
+}
+
+/** A step happens between two blocks. Where a ramp ends, medians shift otherwise than usual too, but little by little. */
+function isSharp(values: readonly number[], { at, size }: Step, usual: number): boolean {
+  const jump = (values[at] ?? 0) - (values[at - 1] ?? 0) - usual;
+  return jump / size >= SHARP_RATIO;
 }
 
 function shiftAt(values: readonly number[], at: number): number {

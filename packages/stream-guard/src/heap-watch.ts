@@ -86,6 +86,8 @@ export class HeapWatch {
 
   #externalGrowth({ fromMs }: FloorGrowth): number {
     const within = this.#external.filter(({ atMs }) => atMs >= fromMs).map(({ bytes }) => bytes);
-    return Math.min(...within.slice(-ENDS)) - Math.min(...within.slice(0, ENDS));
+    const grown = Math.min(...within.slice(-ENDS)) - Math.min(...within.slice(0, ENDS));
+    // What grows is lowest at the start of each end, so that one end is not covered.
+    return (grown * (within.length - 1)) / Math.max(1, within.length - ENDS);
   }
 }

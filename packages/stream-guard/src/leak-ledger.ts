@@ -52,10 +52,7 @@ function observe(kind: LeakKind, members: readonly Member[]): readonly Observati
 }
 
 /** Closing gives everything back: what is charged beyond the open sessions was kept after a close. */
-function unowned(
-  guard: Pick<StreamGuard, "stats">,
-  chargedBytes: number,
-): readonly Observation[] {
+function unowned(guard: Pick<StreamGuard, "stats">, chargedBytes: number): readonly Observation[] {
   const { usedBytes, opened, closed: reasons } = guard.stats();
   const keptBytes = usedBytes - chargedBytes;
   if (keptBytes === 0) return [];

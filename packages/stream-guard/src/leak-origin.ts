@@ -1,4 +1,7 @@
-const OWN = import.meta.url.slice(0, import.meta.url.lastIndexOf("/") + 1);
+import { join, sep } from "node:path";
+
+/** Frames give paths or URLs. */
+const OWN: readonly string[] = [join(import.meta.dirname, sep), new URL(".", import.meta.url).href];
 const FRAME =
   /^\s*at (?:(?<name>.*?) \()?(?<file>(?:file:\/\/|\/|[A-Za-z]:\\|node:|\[eval|data:).*?)\)?$/;
 const MAX_STACK_CHARS = 2000;
@@ -67,6 +70,8 @@ function parse(line: string): Frame | undefined {
 
 function callerStack(): string {
   const lines = (new Error("origin").stack ?? "").split("\n").slice(1);
-  const outside = lines.filter((line) => !line.includes(OWN) && !line.includes("/eventemitter3/"));
+  const outside = lines.filter(
+    (line) => ![...OWN, "/eventemitter3/"].some((inner) => line.includes(inner)),
+  );
   return outside.join("\n").slice(0, MAX_STACK_CHARS);
 }

@@ -1,4 +1,5 @@
 import { HeapFloor } from "../../src/heap-floor.ts";
+import type { HeapFloorRule } from "../../src/heap-floor.ts";
 import type { FloorSample } from "../../src/heap-floor-blocks.ts";
 
 /** Looks at one run, sample by sample; true is an alarm. */
@@ -9,13 +10,15 @@ export interface Rival {
 
 const HOUR_MS = 3_600_000;
 
-const ours: Rival = {
-  name: "heap floor",
-  start: () => {
-    const floor = new HeapFloor();
-    return (sample) => floor.add(sample) !== undefined;
-  },
-};
+export function heapFloor(rule: Partial<HeapFloorRule> = {}): Rival {
+  return {
+    name: "heap floor",
+    start: () => {
+      const floor = new HeapFloor(rule);
+      return (sample) => floor.add(sample) !== undefined;
+    },
+  };
+}
 
 /** node-memwatch: the heap after a full collection grew five times in a row. */
 const memwatch: Rival = {
@@ -67,7 +70,7 @@ const mannKendall: Rival = {
   },
 };
 
-export const RIVALS: readonly Rival[] = [ours, memwatch, leastSquares, mannKendall];
+export const RIVALS: readonly Rival[] = [heapFloor(), memwatch, leastSquares, mannKendall];
 
 function hourly(): (atMs: number) => boolean {
   let next = 2 * HOUR_MS;
