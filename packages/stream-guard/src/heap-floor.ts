@@ -40,10 +40,10 @@ export const FLOOR_RULE: HeapFloorRule = {
   recentSpanMs: 2.1 * HOUR_MS,
   warmupMs: 30 * 60_000,
   maxSteps: 4,
-  sigmas: 4.5,
+  sigmas: 4,
   lateSigmas: 1,
   lateRatio: 0.7,
-  minGrowthBytes: 8 * MIB,
+  minGrowthBytes: 9 * MIB,
   looks: 3,
 };
 

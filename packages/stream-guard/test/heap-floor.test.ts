@@ -43,9 +43,9 @@ describe("a small study on the held-out worlds", () => {
 describe("each part of the rule is needed", () => {
   const parts: readonly (readonly [string, string, Rival])[] = [
     [
-      "the warm-up and the later half",
+      "the warm-up, the later half and the confidence in the growth",
       "warm-up",
-      heapFloor({ warmupMs: 0, lateRatio: 0, lateSigmas: -100, minSpanMs: HOUR_MS }),
+      heapFloor({ warmupMs: 0, lateRatio: 0, lateSigmas: -100, minSpanMs: HOUR_MS, sigmas: 0 }),
     ],
     [
       "the confidence in the growth, the least growth and more than one look",
@@ -108,7 +108,9 @@ describe("the fit", () => {
     );
     expect(mbPerHour(blocks)).toBeGreaterThan(2.5);
     expect(mbPerHour(blocks)).toBeLessThan(3.5);
-    expect(fitFloor(blocks, FLOOR_RULE).steps).toHaveLength(1);
+    const [largest] = fitFloor(blocks, FLOOR_RULE).steps;
+    expect(largest?.at).toBe(25);
+    expect((largest?.size ?? 0) / MIB).toBeCloseTo(30, 0);
   });
 
   test("steps alone, up or down, are no growth; a ramp that ends is no step", () => {
