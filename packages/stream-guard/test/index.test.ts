@@ -7,9 +7,11 @@ test("the exports are exactly these", () => {
   expect(Object.keys(entry).toSorted()).toEqual([
     "AcquireTimeoutError",
     "AdmissionError",
+    "CaptureRefusedError",
     "DestinationClosedError",
     "DrainTimeoutError",
     "InvalidArgumentError",
+    "LeakDetector",
     "MemoryLimitError",
     "MemoryMonitor",
     "OverReleaseError",

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
 import { LeakDetector, StreamGuard } from "@mcp-accel/stream-guard";
@@ -176,6 +177,36 @@ describe("zombies", () => {
     expect(detector.check()).toMatchObject([{ kind: "zombie", evidence: { reachable: 3 } }]);
     expect(kept).toHaveLength(3);
   });
+});
+
+test("with the real collections of a process, sessions kept by an array are found", () => {
+  const script = `
+    import { LeakDetector, StreamGuard } from "@mcp-accel/stream-guard";
+    const guard = new StreamGuard();
+    const detector = new LeakDetector({ guard, stackSampleRatio: 1, zombieAfterMs: 1 }).start();
+    const kept = [];
+    for (let count = 0; count < 5; count += 1) {
+      kept.push(guard.open());
+      await kept.at(-1).close();
+      await guard.open().close();
+    }
+    while (detector.stats().collections < 4 || detector.stats().closed > 5) {
+      gc();
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    const found = detector.check();
+    console.log(JSON.stringify([found.map(({ kind, evidence }) => [kind, evidence.reachable]), detector.stats(), kept.length]));
+  `;
+  const flags = ["--conditions=@mcp-accel/source", "--expose-gc", "--input-type=module"];
+  const { stdout, stderr } = spawnSync(process.execPath, [...flags, "--eval", script], {
+    cwd: import.meta.dirname,
+    encoding: "utf8",
+    timeout: 30_000,
+  });
+  expect(stderr).toBe("");
+  const [found, stats] = JSON.parse(stdout) as [unknown, { heapUsedBytes: number }];
+  expect(found).toEqual([["zombie", 5]]);
+  expect(stats.heapUsedBytes).toBeGreaterThan(MIB);
 });
 
 describe("handles", () => {

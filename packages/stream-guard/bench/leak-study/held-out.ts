@@ -21,7 +21,7 @@ export const heldOut: Readonly<Record<string, Environment>> = {
 };
 
 /** Collections come when they come, and find an exponential amount in use. */
-function world(random: Random, parts: readonly Part[]): World {
+export function world(random: Random, parts: readonly Part[]): World {
   const gap = random.scale(0.3, 2.5);
   const inUseMb = random.scale(0.5, 5);
   return {
@@ -61,7 +61,7 @@ function warmup(random: Random): Part {
 
 type Rate = (minute: number) => number;
 
-function daily(random: Random): Rate {
+export function daily(random: Random): Rate {
   const usual = random.scale(60, 400);
   const swing = random.between(0.2, 0.95);
   const phase = random.between(0, 2 * Math.PI);
@@ -92,7 +92,7 @@ function constant(value: number): Rate {
 }
 
 /** Sessions that come and go (an immigration-death process towards `rate`), each holding memory of its own size. */
-function sessions(random: Random, rate: Rate): Part {
+export function sessions(random: Random, rate: Rate): Part {
   const stayMinutes = random.scale(2, 20);
   const mbEach = random.scale(0.01, 0.15);
   let before = 0;

@@ -1,9 +1,10 @@
 import { heldOut } from "./held-out.ts";
+import { limits } from "./limits.ts";
 import { RIVALS } from "./rivals.ts";
 import { tuning } from "./tuning.ts";
 import { simulate } from "./world.ts";
 
-export const SETS = { tuning, "held-out": heldOut } as const;
+export const SETS = { tuning, "held-out": heldOut, limits } as const;
 export type SetName = keyof typeof SETS;
 export const LEAKS: readonly number[] = [0, 0.5, 1, 2, 5, 20];
 
