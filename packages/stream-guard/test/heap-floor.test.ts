@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { heldOut } from "../bench/leak-study/held-out.ts";
 import { heapFloor } from "../bench/leak-study/rivals.ts";
@@ -34,11 +34,21 @@ describe("a small study on the held-out worlds", () => {
   );
 
   test("a run is the same for the same seed", () => {
-    const run = (seed: number) => simulate(heldOut["together"]!, 1, seed);
-    expect(run(7)).toEqual(run(7));
-    expect(run(7)).not.toEqual(run(8));
+    const [first, again, other] = [7, 7, 8].map((seed) => simulate(heldOut["together"]!, 1, seed));
+    expect(first).toEqual(again);
+    expect(first).not.toEqual(other);
   });
 });
+
+function withoutLoad(): Rival {
+  return {
+    name: "no load",
+    start: () => {
+      const floor = new HeapFloor();
+      return (sample) => floor.add({ ...sample, load: 0 }) !== undefined;
+    },
+  };
+}
 
 describe("each part of the rule is needed", () => {
   const parts: readonly (readonly [string, string, Rival])[] = [
@@ -67,44 +77,36 @@ describe("each part of the rule is needed", () => {
     },
     STUDY_MS,
   );
-
-  function withoutLoad(): Rival {
-    return {
-      name: "no load",
-      start: () => {
-        const floor = new HeapFloor();
-        return (sample) => floor.add({ ...sample, load: 0 }) !== undefined;
-      },
-    };
-  }
 });
 
-describe("the fit", () => {
-  const at = (
-    count: number,
-    bytes: (index: number) => number,
-    load: (index: number) => number = () => 0,
-  ) =>
-    Array.from({ length: count }, (_, index) => ({
-      atMs: index * FLOOR_RULE.blockMs,
-      usedBytes: bytes(index),
-      load: load(index),
-    }));
-  const ripple = (index: number) => ((index * 7919) % 13) * 0.02 * MIB;
-  const mbPerHour = (blocks: ReturnType<typeof at>) =>
-    fitFloor(blocks, FLOOR_RULE).bytesPerHour / MIB;
+const at = (
+  count: number,
+  bytes: (index: number) => number,
+  load: (index: number) => number = () => 0,
+) =>
+  Array.from({ length: count }, (_, index) => ({
+    atMs: index * FLOOR_RULE.blockMs,
+    usedBytes: bytes(index),
+    load: load(index),
+  }));
+const ripple = (index: number) => ((index * 7919) % 13) * 0.02 * MIB;
 
+const mbPerHour = (blocks: ReturnType<typeof at>) =>
+  fitFloor(blocks, FLOOR_RULE).bytesPerHour / MIB;
+
+const rippledLoad = (index: number): number => 100 + index + ((index * 31) % 17) * 5;
+
+describe("the fit", () => {
   test("it finds a known growth beside load and steps", () => {
-    const load = (index: number) => 100 + index + ((index * 31) % 17) * 5;
     const blocks = at(
       60,
       (index) =>
         50 * MIB +
         (index / 12) * 3 * MIB +
-        load(index) * 50_000 +
+        rippledLoad(index) * 50_000 +
         (index >= 25 ? 30 * MIB : 0) +
         ripple(index),
-      load,
+      rippledLoad,
     );
     expect(mbPerHour(blocks)).toBeGreaterThan(2.5);
     expect(mbPerHour(blocks)).toBeLessThan(3.5);

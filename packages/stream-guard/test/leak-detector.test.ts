@@ -13,7 +13,7 @@ function parts(options: LeakDetectorOptions = {}) {
   const time = new FakeTime();
   const { now, schedule } = time;
   const guard = new StreamGuard({ now, schedule, idleTimeoutMs: 24 * 60 * MINUTE_MS });
-  let onMajor = (): void => {};
+  let onMajor: (() => void) | undefined;
   const heap = { heapUsedBytes: 50 * MIB, externalBytes: 0 };
   const detector = new LeakDetector({
     guard,
@@ -25,14 +25,14 @@ function parts(options: LeakDetectorOptions = {}) {
     collections: (listener) => {
       onMajor = listener;
       return () => {
-        onMajor = () => {};
+        onMajor = undefined;
       };
     },
     ...options,
   }).start();
   const told: LeakFinding[] = [];
   detector.on("leak", (finding) => told.push(finding));
-  return { time, guard, detector, heap, told, collect: () => onMajor() };
+  return { time, guard, detector, heap, told, collect: () => onMajor?.() };
 }
 
 describe("findings", () => {
@@ -241,6 +241,12 @@ describe("handles", () => {
   });
 });
 
+function leastOfInterest(limitBytes: number): number {
+  const { detector, collect } = parts({ limitBytes });
+  collect();
+  return detector.stats().heapMinBytesPerHour;
+}
+
 describe("the heap", () => {
   test("a ramp is found, and it is said which memory grows, how fast and until when", () => {
     const { time, heap, told, collect } = parts();
@@ -274,12 +280,7 @@ describe("the heap", () => {
   });
 
   test("the less headroom there is, the less growth is of interest", () => {
-    const least = (limitBytes: number) => {
-      const { detector, collect } = parts({ limitBytes });
-      collect();
-      return detector.stats().heapMinBytesPerHour;
-    };
-    expect([60, 482, 8192].map((mib) => least(mib * MIB))).toEqual([
+    expect([60, 482, 8192].map((mib) => leastOfInterest(mib * MIB))).toEqual([
       128 * 1024,
       (432 / 720) * MIB,
       MIB,

@@ -24,7 +24,8 @@ export const innocent: Readonly<Record<string, Scenario>> = {
     return (step) => {
       const count = Math.round(400 * Math.exp(-step / 4));
       for (let made = 0; made < count; made += 1) {
-        const body = `return [${Array.from({ length: 100 }, (_, index) => step + made * index)}].length`;
+        const numbers = Array.from({ length: 100 }, (_, index) => step + made * index);
+        const body = `return [${numbers.join()}].length`;
         // eslint-disable-next-line no-new-func, typescript/no-implied-eval
         const run = new Function(body) as () => number;
         run();

@@ -30,7 +30,7 @@ export async function runScenario(scenario: Scenario): Promise<Outcome> {
     now,
     schedule,
   });
-  let onMajor = (): void => {};
+  let onMajor: (() => void) | undefined;
   const options: LeakDetectorOptions = {
     guard,
     now,
@@ -50,7 +50,7 @@ export async function runScenario(scenario: Scenario): Promise<Outcome> {
     await settle();
     collect();
     await settle();
-    onMajor();
+    onMajor?.();
     time.advance(STEP_MS);
   }
   detector.check();
