@@ -10,6 +10,7 @@ import { FloorBlocks } from "../src/heap-floor-blocks.ts";
 import { fitFloor } from "../src/heap-floor-fit.ts";
 import { findSteps, withoutSteps } from "../src/heap-floor-steps.ts";
 import { FLOOR_RULE, HeapFloor } from "../src/heap-floor.ts";
+import type { HeapFloorRule } from "../src/heap-floor.ts";
 import { median, robustSigma, weightedMedian } from "../src/robust-statistics.ts";
 
 const MIB = 1024 * 1024;
@@ -62,13 +63,24 @@ describe("each part of the rule is needed", () => {
       "fragmentation",
       heapFloor({ sigmas: 0, lateSigmas: 0, minGrowthBytes: 0, looks: 1 }),
     ],
-    [
-      "the steps",
-      "steps, several",
-      heapFloor({ maxSteps: 0, sigmas: 1, lateSigmas: -100, lateRatio: 0 }),
-    ],
     ["the load", "load, daily", withoutLoad()],
   ];
+
+  test(
+    "without the steps, clean runs are blamed and leaks found late (steps, several)",
+    () => {
+      const loose = { sigmas: 1, lateSigmas: -100, lateRatio: 0 };
+      const blamed = (rule: Partial<HeapFloorRule>) =>
+        share("steps, several", 0, 40, heapFloor(rule)).alarmed;
+      expect(blamed({ ...loose, maxSteps: 0 })).toBeGreaterThan(15);
+      expect(blamed(loose)).toBeLessThan(5);
+      const soon = (rule: Partial<HeapFloorRule>) =>
+        share("steps, several", 5, 40, heapFloor(rule)).within4h;
+      expect(soon({ maxSteps: 0 })).toBeLessThan(30);
+      expect(soon({})).toBeGreaterThan(35);
+    },
+    STUDY_MS,
+  );
 
   test.each(parts)(
     "without %s, clean runs are blamed (%s)",
