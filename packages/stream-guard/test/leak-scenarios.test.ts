@@ -198,4 +198,15 @@ describe("bugs planted in the detector are seen", () => {
     },
     TIMEOUT_MS,
   );
+
+  test(
+    "findings are not deduplicated: handle dropped without close is told again and again",
+    async () => {
+      const from = "if (known?.active === true) return key;";
+      const plant = { file: "leak-findings.ts", from, to: "" };
+      const { told } = await outcomeOf("handle dropped without close", plant);
+      expect(told.length).toBeGreaterThan(10);
+    },
+    TIMEOUT_MS,
+  );
 });
