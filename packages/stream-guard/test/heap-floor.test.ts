@@ -22,6 +22,10 @@ function share(environment: string, leakMbPerHour: number, runs: number, rival?:
   return cells("held-out", environment, leakMbPerHour, runs, [rival ?? heapFloor()])[0]!;
 }
 
+function stepped(leakMbPerHour: number, rule: Partial<HeapFloorRule>): Cell {
+  return share("steps, several", leakMbPerHour, 40, heapFloor(rule));
+}
+
 describe("a small study on the held-out worlds", () => {
   test.each(Object.keys(heldOut))(
     "%s: hardly a clean run of eight hours is blamed, and 5 MB/h are found",
@@ -70,14 +74,10 @@ describe("each part of the rule is needed", () => {
     "without the steps, clean runs are blamed and leaks found late (steps, several)",
     () => {
       const loose = { sigmas: 1, lateSigmas: -100, lateRatio: 0 };
-      const blamed = (rule: Partial<HeapFloorRule>) =>
-        share("steps, several", 0, 40, heapFloor(rule)).alarmed;
-      expect(blamed({ ...loose, maxSteps: 0 })).toBeGreaterThan(15);
-      expect(blamed(loose)).toBeLessThan(5);
-      const soon = (rule: Partial<HeapFloorRule>) =>
-        share("steps, several", 5, 40, heapFloor(rule)).within4h;
-      expect(soon({ maxSteps: 0 })).toBeLessThan(30);
-      expect(soon({})).toBeGreaterThan(35);
+      expect(stepped(0, { ...loose, maxSteps: 0 }).alarmed).toBeGreaterThan(15);
+      expect(stepped(0, loose).alarmed).toBeLessThan(5);
+      expect(stepped(5, { maxSteps: 0 }).within4h).toBeLessThan(30);
+      expect(stepped(5, {}).within4h).toBeGreaterThan(35);
     },
     STUDY_MS,
   );
