@@ -1,4 +1,5 @@
 import { createWriteStream, existsSync } from "node:fs";
+import type { WriteStream } from "node:fs";
 import { link, unlink } from "node:fs/promises";
 import { Session } from "node:inspector/promises";
 import type { HeapProfiler, Profiler } from "node:inspector";
@@ -75,6 +76,7 @@ export class HeapCapture {
         // Unlike a rename, a link never replaces what is there.
         await link(part, path);
       } finally {
+        await closed(file);
         if (opened) await unlink(part);
       }
     });
@@ -150,6 +152,15 @@ export class HeapCapture {
       this.#busy = false;
     }
   }
+}
+
+/** A file whose opening is under way when the stream fails is there only afterwards. */
+async function closed(file: WriteStream): Promise<void> {
+  file.destroy();
+  if (file.closed) return;
+  await new Promise<void>((resolve) => {
+    file.once("close", resolve);
+  });
 }
 
 function checkPath(path: string): void {

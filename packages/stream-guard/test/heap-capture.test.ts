@@ -98,6 +98,12 @@ describe("heap snapshots", () => {
     controller.abort(new Error("enough"));
     await expect(taking).rejects.toThrow(/aborted/);
     expect(readdirSync(directory)).toEqual([]);
+    const writing = new AbortController();
+    const half = detector.heapSnapshot(path, { headroom: ample, signal: writing.signal });
+    await until(() => readdirSync(directory).length > 0);
+    writing.abort(new Error("enough"));
+    await expect(half).rejects.toThrow(/aborted/);
+    expect(readdirSync(directory)).toEqual([]);
     const nowhere = join(directory, "none", "a.heapsnapshot");
     await expect(detector.heapSnapshot(nowhere, { headroom: ample })).rejects.toThrow("ENOENT");
     expect(readdirSync(directory)).toEqual([]);
@@ -140,4 +146,8 @@ describe("profiles", () => {
 
 async function waitForTimer(time: FakeTime): Promise<void> {
   while (time.pending === 0) await settle();
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await settle();
 }
