@@ -6,7 +6,8 @@ set -euo pipefail
 main() {
   missing=()
   need redis-server redis-server valkey-server
-  need prometheus promtool
+  need prometheus prometheus promtool
+  need prometheus-alertmanager prometheus-alertmanager alertmanager
   if [ "${#missing[@]}" -eq 0 ]; then return; fi
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "please install: ${missing[*]}"
