@@ -100,7 +100,7 @@ function holds(value: number, comparison: Comparison, threshold: number): boolea
       return value >= threshold;
     case "<":
       return value < threshold;
-    case "<=":
+    default:
       return value <= threshold;
   }
 }

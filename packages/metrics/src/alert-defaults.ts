@@ -31,7 +31,7 @@ type Definition = Omit<RuleDefinition, "name" | "runbook">;
 
 interface Default {
   readonly tuning: Tuning;
-  define(tuning: Tuning): Definition;
+  readonly define: (tuning: Tuning) => Definition;
 }
 
 const cacheHitRatioLow: Default = {

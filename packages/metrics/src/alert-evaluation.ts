@@ -18,7 +18,7 @@ export type Snapshot = Readonly<Record<string, FamilySnapshot>>;
 /** One expression over time, group by group. A group that has no value, or one that is not a number, is left out. */
 export interface ExpressionEvaluation {
   readonly trackers: readonly SelectorTracker[];
-  evaluate(timeMs: number): Groups;
+  readonly evaluate: (timeMs: number) => Groups;
 }
 
 export function evaluationOf(
@@ -79,7 +79,7 @@ function planOf(
     }
     case "ratio":
       return ratioPlan(expression, by, track);
-    case "quantile":
+    default:
       return quantilePlan(expression, by, track);
   }
 }

@@ -48,9 +48,10 @@ export function promDuration(durationMs: number): string {
   return text === "" ? "0s" : text;
 }
 
-/** `family{label="value"}`; `suffix` is that of a histogram's series. */
-export function promSelector({ family, labels }: AnySelector, suffix = ""): string {
-  const matchers = Object.entries(labels).map(([name, match]) => `${name}${matcher(match)}`);
+/** `family{label="value"}`; `suffix` is that of a histogram's series, `more` are matchers as they are. */
+export function promSelector({ family, labels }: AnySelector, suffix = "", more = ""): string {
+  const own = Object.entries(labels).map(([name, match]) => `${name}${matcher(match)}`);
+  const matchers = more === "" ? own : [...own, more];
   return family + suffix + (matchers.length === 0 ? "" : `{${matchers.join(",")}}`);
 }
 
@@ -101,7 +102,7 @@ function expressionText(expression: Expression, by: readonly string[]): string {
       return counted(expression, sum(`${expression.kind}(${ranged(expression)})`), sum);
     case "ratio":
       return ratioText(expression, sum);
-    case "quantile": {
+    default: {
       const { q, of, windowMs } = expression;
       const window = `[${promDuration(windowMs)}]`;
       const buckets = `sum by (${[...by, "le"].join(", ")}) (rate(${promSelector(of, "_bucket")}${window}))`;

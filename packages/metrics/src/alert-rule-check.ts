@@ -213,8 +213,11 @@ function typesOf({ kind }: Expression): readonly string[] {
   return kind === "quantile" ? ["histogram"] : ["counter", "histogram"];
 }
 
+function isText(text: unknown): boolean {
+  return typeof text === "string" && text.isWellFormed();
+}
+
 function isMatch(match: LabelMatch): boolean {
-  const isText = (text: unknown): boolean => typeof text === "string" && text.isWellFormed();
   if (typeof match === "string") return isText(match);
   if (typeof match !== "object" || match === null) return false;
   if ("not" in match) return isText(match.not);

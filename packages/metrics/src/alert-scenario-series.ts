@@ -1,6 +1,7 @@
 import { comparisons, matches } from "./alert-expressions.ts";
 import type { AnySelector, Condition, Expression } from "./alert-expressions.ts";
 import type { AlertRule } from "./alert-rule.ts";
+import { labelsText } from "./alert-webhook-shape.ts";
 import type { Labels } from "./family-table.ts";
 
 /** One series that is bad for some steps and good after. */
@@ -30,15 +31,15 @@ const GRAIN = 2 ** 20;
 
 /** For each family a rule reads the series that make all its comparisons true in the bad steps and false in the good ones. */
 export function scenarioSeries(rule: AlertRule, stepMs: number): readonly ScenarioSeries[] {
-  const series = new Map<string, ScenarioSeries>();
+  const all = new Map<string, ScenarioSeries>();
   for (const leaf of comparisons(rule.when)) {
     for (const one of leafSeries(leaf, rule, stepMs / 1000)) {
-      const key = JSON.stringify([one.selector.family, Object.entries(one.labels).toSorted()]);
-      const other = series.get(key);
-      series.set(key, other === undefined ? one : moreExtreme(other, one));
+      const key = one.selector.family + labelsText(one.labels);
+      const other = all.get(key);
+      all.set(key, other === undefined ? one : moreExtreme(other, one));
     }
   }
-  return [...series.values()];
+  return [...all.values()];
 }
 
 function leafSeries(leaf: Leaf, rule: AlertRule, stepSeconds: number): readonly ScenarioSeries[] {
@@ -63,7 +64,7 @@ function leafSeries(leaf: Leaf, rule: AlertRule, stepSeconds: number): readonly 
       const events = Math.max(EVENTS_IN_WINDOW, 4 * expression.minSamples);
       return ratioSeries(expression, rule, wanted, (events * stepSeconds) / windowSeconds);
     }
-    case "quantile": {
+    default: {
       const events = Math.max(EVENTS_IN_WINDOW, 4 * expression.minSamples);
       return [quantileSeries(leaf, expression, rule, (events * stepSeconds) / windowSeconds)];
     }
@@ -96,8 +97,6 @@ function ratioSeries(
   wanted: Wanted,
   perStep: number,
 ): readonly ScenarioSeries[] {
-  const isIn = (sides: readonly AnySelector[], selector: AnySelector, labels: Labels): boolean =>
-    sides.some((side) => side.family === selector.family && matches(side, labels));
   const shared: AnySelector[] = [];
   const apart: AnySelector[] = [];
   for (const one of part) (isIn(whole, one, labelsFor(one, rule)) ? shared : apart).push(one);
@@ -112,6 +111,10 @@ function ratioSeries(
     ...[...others, ...(shared.length > 0 ? apart : [])].map((one) => growing(one, rule, none)),
     ...rest.map((one, index) => growing(one, rule, index === 0 ? filled : none)),
   ];
+}
+
+function isIn(sides: readonly AnySelector[], selector: AnySelector, labels: Labels): boolean {
+  return sides.some((side) => side.family === selector.family && matches(side, labels));
 }
 
 function quantileSeries(
