@@ -41,10 +41,21 @@ class RuleCheck {
   }
 
   run(): void {
-    const { severity, by = [], when } = this.#rule;
+    const { severity, when } = this.#rule;
     if (!SEVERITY.has(severity)) this.#refuse("severity", "info, warning or critical", severity);
+    this.#groups();
     this.#texts();
     this.#durations();
+    this.#labels();
+    this.#condition(when, 1);
+    const count = comparisons(when).length;
+    if (count > MAX_COMPARISONS) {
+      this.#refuse("when", `at most ${MAX_COMPARISONS} comparisons`, count);
+    }
+  }
+
+  #groups(): void {
+    const { by = [] } = this.#rule;
     if (!Array.isArray(by) || by.length > MAX_BY)
       this.#refuse("by", `at most ${MAX_BY} labels`, by);
     for (const label of by) {
@@ -53,12 +64,6 @@ class RuleCheck {
       }
     }
     if (new Set(by).size !== by.length) this.#refuse("by", "each label once", by.join());
-    this.#labels();
-    this.#condition(when, 1);
-    const count = comparisons(when).length;
-    if (count > MAX_COMPARISONS) {
-      this.#refuse("when", `at most ${MAX_COMPARISONS} comparisons`, count);
-    }
   }
 
   #texts(): void {

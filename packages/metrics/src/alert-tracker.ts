@@ -57,7 +57,7 @@ export class SelectorTracker {
     this.#dropped = 0;
     for (const [key, { window }] of this.#series) {
       window.prune(timeMs);
-      if (window.isEmpty) this.#series.delete(key);
+      if (window.size === 0) this.#series.delete(key);
     }
     if (family === undefined || family.type !== this.selector.type) return;
     if (this.#reads === "buckets") this.#takeBounds(family);

@@ -24,8 +24,9 @@ export class SeriesWindow {
     this.#strideMs = windowMs / maxPoints;
   }
 
-  get isEmpty(): boolean {
-    return this.#points.length === 0;
+  /** Read-outs that are kept. */
+  get size(): number {
+    return this.#points.length;
   }
 
   /** The values of the newest read-out, when that was at `timeMs`. */
