@@ -125,7 +125,9 @@ export class Metrics extends EventEmitter<MetricsEvents> implements Disposable {
   async snapshot(only?: ReadonlySet<string>): Promise<Readonly<Record<string, FamilySnapshot>>> {
     this.#assertOpen("snapshot");
     const families = this.#table.families();
-    return snapshotOf(only === undefined ? families : families.filter(({ name }) => only.has(name)));
+    return snapshotOf(
+      only === undefined ? families : families.filter(({ name }) => only.has(name)),
+    );
   }
 
   stats(): MetricsStats {

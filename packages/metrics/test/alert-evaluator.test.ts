@@ -36,6 +36,8 @@ function ruleWith(when: Condition, more: Partial<RuleDefinition> = {}) {
   });
 }
 
+const queued = (queue: string, depth: number) => ({ labels: { queue }, value: depth });
+
 const depthAbove = (threshold: number, options = {}): Condition =>
   above(value(gauge("depth")), threshold, options);
 
@@ -155,8 +157,7 @@ describe("alerts: one rule in the process", () => {
   test("groups fire and resolve each on their own", async () => {
     const bench = new Bench([ruleWith(depthAbove(10), { by: ["queue"] })]);
     const set = (mail: number, fax: number): void => {
-      const sample = (queue: string, depth: number) => ({ labels: { queue }, value: depth });
-      bench.source.set("gauge", "depth", sample("mail", mail), sample("fax", fax));
+      bench.source.set("gauge", "depth", queued("mail", mail), queued("fax", fax));
     };
     for (const [mail, fax] of [
       [11, 1],

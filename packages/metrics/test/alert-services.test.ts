@@ -223,7 +223,7 @@ async function expectSameIntervals(port: number): Promise<void> {
 async function firingSeconds(port: number, query: string): Promise<readonly number[]> {
   const end = Date.now() / 1000;
   const parameters = { query, start: String(end - 120), end: String(end), step: "0.2" };
-  const url = `http://127.0.0.1:${port}/api/v1/query_range?${new URLSearchParams(parameters)}`;
+  const url = `http://127.0.0.1:${port}/api/v1/query_range?${new URLSearchParams(parameters).toString()}`;
   const answer = (await (await fetch(url)).json()) as {
     readonly data: { readonly result: readonly { readonly values: readonly [number, string][] }[] };
   };

@@ -27,10 +27,6 @@ async function rig(options: Partial<WebhookSinkOptions> = {}): Promise<Rig> {
     onError: (error) => errors.push(error as Error),
     ...options,
   });
-  const quiet = async (): Promise<void> => {
-    for (let turn = 0; turn < 20; turn += 1) await settle();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  };
   return {
     receiver,
     timers,
@@ -47,6 +43,12 @@ async function rig(options: Partial<WebhookSinkOptions> = {}): Promise<Rig> {
       await receiver[Symbol.asyncDispose]();
     },
   };
+}
+
+/** Lets answers arrive that are under way. */
+async function quiet(): Promise<void> {
+  for (let turn = 0; turn < 20; turn += 1) await settle();
+  await new Promise((resolve) => setTimeout(resolve, 20));
 }
 
 const statuses = ({ receiver }: Rig): readonly string[] =>

@@ -60,11 +60,10 @@ describe("alerts: quantiles of buckets", () => {
     ["beyond the last bound it is the last bound", 0.99, bounds, [0, 0, 10], 1],
     ["nothing observed", 0.5, bounds, [0, 0, 0], NaN],
     ["no last bucket", 0.5, [0.1, 1], [1, 2], NaN],
-    ["sums that seem to fall", 0.5, bounds, [60, 40, 100], 0.1 * (50 / 60)],
+    ["sums that seem to fall", 0.5, bounds, [50, 40, 80], 0.08],
     ["a first bound below 0", 0.1, [-1, 1, Infinity], [5, 10, 10], -1],
   ] as const)("%s", (_, q, upper, counts, expected) => {
     const found = bucketQuantile(q, upper, counts);
-    if (Number.isNaN(expected)) expect(found).toBeNaN();
-    else expect(found).toBeCloseTo(expected, 12);
+    expect(Number(found.toPrecision(12))).toBe(expected);
   });
 });
