@@ -1,4 +1,4 @@
-// Alertmanager for one suite, and amtool.
+// Alertmanager for one suite.
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { findProgram } from "./find.ts";
@@ -10,7 +10,6 @@ export const alertmanagerProgram: string | undefined = findProgram(
   "prometheus-alertmanager",
   "alertmanager",
 );
-export const amtoolProgram: string | undefined = findProgram("amtool");
 
 /** `config` is the text of its configuration file. It joins no cluster. */
 export function startAlertmanager(config: string): Promise<TestServer> {

@@ -19,19 +19,21 @@ export interface DispatchOptions {
   readonly onError: (sink: string, error: unknown) => void;
 }
 
-export type Outcome = "delivered" | "failed" | "dropped";
+export type DeliveryCounts = Record<"delivered" | "failed" | "dropped", number>;
 
 /** Hands events to one sink, one after the other, from a queue with a bound. */
 export class SinkDispatch {
-  readonly sink: AlertSink;
-  readonly counts: Record<Outcome, number> = { delivered: 0, failed: 0, dropped: 0 };
+  readonly #sink: AlertSink;
+  readonly #counts: DeliveryCounts;
   readonly #options: DispatchOptions;
   readonly #queue: AlertEvent[] = [];
   #running = false;
   #closed = false;
 
-  constructor(sink: AlertSink, options: DispatchOptions) {
-    this.sink = sink;
+  /** Counts in `counts`, which sinks of one name share. */
+  constructor(sink: AlertSink, counts: DeliveryCounts, options: DispatchOptions) {
+    this.#sink = sink;
+    this.#counts = counts;
     this.#options = options;
   }
 
@@ -39,7 +41,7 @@ export class SinkDispatch {
   send(event: AlertEvent): void {
     if (this.#closed) return;
     if (this.#queue.length >= this.#options.maxQueued) {
-      this.counts.dropped += 1;
+      this.#counts.dropped += 1;
       return;
     }
     this.#queue.push(event);
@@ -50,9 +52,9 @@ export class SinkDispatch {
     this.#closed = true;
     this.#queue.length = 0;
     try {
-      this.sink.close?.();
+      this.#sink.close?.();
     } catch (error) {
-      this.#options.onError(this.sink.name, error);
+      this.#options.onError(this.#sink.name, error);
     }
   }
 
@@ -68,13 +70,13 @@ export class SinkDispatch {
 
   async #deliver(event: AlertEvent): Promise<void> {
     const { schedule, timeoutMs, onError } = this.#options;
-    const { name } = this.sink;
+    const { name } = this.#sink;
     try {
-      const delivery = (async () => await this.sink.deliver(event))();
+      const delivery = (async () => await this.#sink.deliver(event))();
       await within(delivery, timeoutMs, schedule, () => new SinkTimeoutError(name, timeoutMs));
-      this.counts.delivered += 1;
+      this.#counts.delivered += 1;
     } catch (error) {
-      this.counts.failed += 1;
+      this.#counts.failed += 1;
       onError(name, error);
     }
   }

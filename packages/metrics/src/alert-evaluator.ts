@@ -1,11 +1,12 @@
 import { EventEmitter } from "eventemitter3";
 import { SteadyClock } from "./alert-clock.ts";
+import type { Tick } from "./alert-clock.ts";
 import { SinkDispatch } from "./alert-dispatch.ts";
-import type { AlertSink } from "./alert-dispatch.ts";
+import type { AlertSink, DeliveryCounts } from "./alert-dispatch.ts";
 import { AlertsClosedError, SnapshotTimeoutError } from "./alert-errors.ts";
 import type { AlertEvent } from "./alert-event.ts";
 import type { Snapshot } from "./alert-evaluation.ts";
-import { resolveAlertsOptions } from "./alert-options.ts";
+import { checkSink, resolveAlertsOptions } from "./alert-options.ts";
 import type { AlertSource, AlertsOptions, ResolvedAlertsOptions } from "./alert-options.ts";
 import { ALERT_STATES, RuleEvaluation, familiesRead } from "./alert-rule-state.ts";
 import type { RuleState } from "./alert-rule-state.ts";
@@ -44,6 +45,9 @@ export interface AlertsStats {
   readonly running: boolean;
 }
 
+const MAX_SINKS = 1000;
+const MAX_SINK_NAMES = 100;
+
 /** Evaluates alert rules over the metrics of this process, as Prometheus would, and tells sinks what begins and what ends. */
 export class Alerts extends EventEmitter<AlertsEvents> implements Disposable {
   readonly #source: AlertSource;
@@ -51,7 +55,8 @@ export class Alerts extends EventEmitter<AlertsEvents> implements Disposable {
   readonly #clock: SteadyClock;
   readonly #rules: readonly RuleEvaluation[];
   readonly #families: ReadonlySet<string>;
-  readonly #dispatches: readonly SinkDispatch[];
+  readonly #dispatches = new Set<SinkDispatch>();
+  readonly #deliveries = new Map<string, DeliveryCounts>();
   readonly #errors = { snapshot: 0, rule: 0 };
   #evaluations = 0;
   #running: Promise<void> | undefined;
@@ -70,7 +75,7 @@ export class Alerts extends EventEmitter<AlertsEvents> implements Disposable {
     this.#clock = new SteadyClock(now, intervalMs);
     this.#rules = rules.map((rule) => new RuleEvaluation(rule, this.#options));
     this.#families = familiesRead(rules);
-    this.#dispatches = sinks.map((sink) => this.#dispatchTo(sink));
+    for (const sink of sinks) this.addSink(sink);
   }
 
   /** Evaluates now and every `intervalMs`, without keeping the process alive. */
@@ -78,6 +83,32 @@ export class Alerts extends EventEmitter<AlertsEvents> implements Disposable {
     if (this.#closed) throw new AlertsClosedError("start");
     if (this.#cancel === undefined) this.#tick();
     return this;
+  }
+
+  /**
+   * Tells one more sink what begins and ends from now on, until the returned disposable is disposed; that closes it.
+   * @throws InvalidOptionError for more than 1,000 sinks, or 100 names of sinks
+   */
+  addSink(sink: AlertSink): Disposable {
+    if (this.#closed) throw new AlertsClosedError("addSink");
+    checkSink(sink);
+    const counts = this.#deliveries.get(sink.name) ?? { delivered: 0, failed: 0, dropped: 0 };
+    this.#deliveries.set(sink.name, counts);
+    if (this.#dispatches.size >= MAX_SINKS || this.#deliveries.size > MAX_SINK_NAMES) {
+      const expected = `at most ${MAX_SINKS} sinks with ${MAX_SINK_NAMES} names`;
+      throw new InvalidOptionError("sinks", expected, sink.name);
+    }
+    const { schedule, sinkTimeoutMs, maxQueued } = this.#options;
+    const onError = (name: string, error: unknown): void =>
+      safely(() => this.emit("sinkError", { sink: name, error }));
+    const options = { schedule, timeoutMs: sinkTimeoutMs, maxQueued, onError };
+    const dispatch = new SinkDispatch(sink, counts, options);
+    this.#dispatches.add(dispatch);
+    return {
+      [Symbol.dispose]: () => {
+        if (this.#dispatches.delete(dispatch)) dispatch.close();
+      },
+    };
   }
 
   /** Stops the timer; what was read and what fires stays. */
@@ -138,7 +169,7 @@ export class Alerts extends EventEmitter<AlertsEvents> implements Disposable {
         "metrics_alert_notifications_total",
         "Events for sinks, by how they ended",
         ["sink", "outcome"],
-        () => this.#dispatches.flatMap(notificationSamples),
+        () => [...this.#deliveries].flatMap(notificationSamples),
       ),
       counterBy("metrics_alert_evaluations_total", "Evaluations of all rules", [], () => [
         { value: this.#evaluations },
@@ -152,6 +183,7 @@ export class Alerts extends EventEmitter<AlertsEvents> implements Disposable {
     this.#closed = true;
     this.stop();
     for (const dispatch of this.#dispatches) dispatch.close();
+    this.#dispatches.clear();
     this.removeAllListeners();
   }
 
@@ -171,8 +203,14 @@ export class Alerts extends EventEmitter<AlertsEvents> implements Disposable {
     const snapshot = await this.#read();
     if (this.#closed) return;
     this.#evaluations += 1;
-    const tick = this.#clock.tick();
-    const dateMs = this.#options.date();
+    try {
+      this.#evaluateRules(snapshot, this.#clock.tick(), this.#options.date());
+    } catch (error) {
+      this.#failed("rule", error);
+    }
+  }
+
+  #evaluateRules(snapshot: Snapshot, tick: Tick, dateMs: number): void {
     for (const evaluation of this.#rules) {
       try {
         for (const event of evaluation.evaluate(tick, snapshot, dateMs)) this.#announce(event);
@@ -204,13 +242,6 @@ export class Alerts extends EventEmitter<AlertsEvents> implements Disposable {
     this.#errors[stage] += 1;
     safely(() => this.emit("evaluationError", { rule, error }));
   }
-
-  #dispatchTo(sink: AlertSink): SinkDispatch {
-    const { schedule, sinkTimeoutMs, maxQueued } = this.#options;
-    const onError = (name: string, error: unknown): void =>
-      safely(() => this.emit("sinkError", { sink: name, error }));
-    return new SinkDispatch(sink, { schedule, timeoutMs: sinkTimeoutMs, maxQueued, onError });
-  }
 }
 
 function alertSamples(evaluation: RuleEvaluation): readonly MetricSample[] {
@@ -222,11 +253,11 @@ function alertSamples(evaluation: RuleEvaluation): readonly MetricSample[] {
   }));
 }
 
-function notificationSamples({ sink, counts }: SinkDispatch): readonly MetricSample[] {
-  return Object.entries(counts).map(([outcome, value]) => ({
-    value,
-    labels: { sink: sink.name, outcome },
-  }));
+function notificationSamples([sink, counts]: readonly [
+  string,
+  DeliveryCounts,
+]): readonly MetricSample[] {
+  return Object.entries(counts).map(([outcome, value]) => ({ value, labels: { sink, outcome } }));
 }
 
 function counterBy(

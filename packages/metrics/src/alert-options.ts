@@ -39,7 +39,7 @@ export interface AlertsOptions {
 export type ResolvedAlertsOptions = Required<AlertsOptions>;
 
 const MAX_RULES = 200;
-const MAX_SINKS = 20;
+const MAX_SINK_NAME = 100;
 const BOUNDS = {
   intervalMs: [15_000, 100, 3_600_000],
   snapshotTimeoutMs: [5_000, 10, 600_000],
@@ -55,17 +55,8 @@ export function resolveAlertsOptions(options: AlertsOptions): ResolvedAlertsOpti
   requireObject("options", options);
   const { rules, sinks = [] } = options;
   checkRules(rules);
-  if (!Array.isArray(sinks) || sinks.length > MAX_SINKS) {
-    throw new InvalidOptionError("sinks", `at most ${MAX_SINKS}`, sinks);
-  }
-  for (const sink of sinks) {
-    if (typeof sink?.deliver !== "function" || typeof sink.name !== "string" || sink.name === "") {
-      throw new InvalidOptionError("sinks", "objects with a name and deliver()", sink);
-    }
-  }
-  if (new Set(sinks.map(({ name }) => name)).size !== sinks.length) {
-    throw new InvalidOptionError("sinks", "a name of its own for each", "a name twice");
-  }
+  if (!Array.isArray(sinks)) throw new InvalidOptionError("sinks", "an array", sinks);
+  for (const sink of sinks) checkSink(sink);
   const { now = () => performance.now(), date = Date.now, schedule = unrefSchedule } = options;
   for (const [name, callback] of Object.entries({ now, date, schedule })) {
     if (typeof callback !== "function") throw new InvalidOptionError(name, "a function", callback);
@@ -76,6 +67,15 @@ export function resolveAlertsOptions(options: AlertsOptions): ResolvedAlertsOpti
   ]);
   const limits = Object.fromEntries(numbers) as Record<keyof typeof BOUNDS, number>;
   return { ...limits, rules: [...rules], sinks: [...sinks], now, date, schedule };
+}
+
+/** @throws InvalidOptionError */
+export function checkSink(sink: AlertSink): void {
+  const { name, deliver } = (sink ?? {}) as Partial<AlertSink>;
+  const isNamed = typeof name === "string" && name !== "" && name.length <= MAX_SINK_NAME;
+  if (!isNamed || typeof deliver !== "function") {
+    throw new InvalidOptionError("sinks", "objects with a name and deliver()", sink);
+  }
 }
 
 /** @throws InvalidOptionError, InvalidRuleError */

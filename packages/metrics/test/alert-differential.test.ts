@@ -6,6 +6,8 @@ import type { Snapshot } from "../src/alert-evaluation.ts";
 import { RuleEvaluation } from "../src/alert-rule-state.ts";
 import {
   above,
+  all,
+  any,
   below,
   counter,
   defineRule,
@@ -51,6 +53,7 @@ interface Case {
   readonly forSteps: number;
   readonly keepSteps: number;
   readonly holds: boolean;
+  readonly combine: "one" | "all" | "any";
   readonly seeds: readonly SeriesSeed[];
 }
 
@@ -85,6 +88,7 @@ const oneCase: fc.Arbitrary<Case> = fc.record({
   forSteps: fc.integer({ min: 0, max: 4 }),
   keepSteps: fc.constantFrom(0, 0, 2, 5),
   holds: fc.boolean(),
+  combine: fc.constantFrom("one", "one", "all", "any"),
   seeds: fc.array(
     fc.record({
       group: fc.constantFrom("a", "b"),
@@ -172,9 +176,13 @@ function ruleOf(
   const cleared = one.clearAt === undefined ? undefined : between(values, one.clearAt);
   const isLooser =
     cleared !== undefined && (one.isAbove ? cleared < threshold : cleared > threshold);
-  const when = one.isAbove
+  const first = one.isAbove
     ? above(expression, threshold, isLooser ? { clearBelow: cleared } : {})
     : below(expression, threshold, isLooser ? { clearAbove: cleared } : {});
+  // Over a longer window, which has data where the first has none.
+  const longer = expressionOf({ ...one, windowSteps: one.windowSteps + 5 }, index);
+  const second = above(longer, between(values, 0.4) ?? threshold);
+  const when = one.combine === "one" ? first : { all, any }[one.combine](first, second);
   return defineRule({
     name: `Case${index}`,
     severity: "info",

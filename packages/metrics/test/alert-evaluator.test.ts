@@ -507,6 +507,43 @@ describe("alerts: what goes wrong", () => {
     });
   });
 
+  test("sinks come and go; those of one name are counted together", async () => {
+    const bench = new Bench([ruleWith(depthAbove(10))]);
+    const delivered: string[] = [];
+    const sinkOf = (id: string) => ({
+      name: "mcp",
+      deliver: ({ status }: AlertEvent) => void delivered.push(`${id} ${status}`),
+      close: () => void delivered.push(`${id} closed`),
+    });
+    const first = bench.alerts.addSink(sinkOf("a"));
+    await bench.depths(11);
+    bench.alerts.addSink(sinkOf("b"));
+    first[Symbol.dispose]();
+    first[Symbol.dispose]();
+    await bench.depths(1);
+    expect(delivered).toEqual(["a firing", "a closed", "b resolved"]);
+    await settle();
+    const [, , family] = bench.alerts.metricFamilies();
+    expect(family?.read()[0]).toEqual({
+      value: 2,
+      labels: { sink: "mcp", outcome: "delivered" },
+    });
+    expect(() => {
+      for (let count = 0; count < 1001; count += 1) bench.alerts.addSink(sinkOf("c"));
+    }).toThrow(expect.objectContaining({ code: "METRICS_INVALID_OPTION", option: "sinks" }));
+    bench.alerts.close();
+    expect(() => bench.alerts.addSink(sinkOf("d"))).toThrow(/closed/);
+  });
+
+  test("clocks that throw are counted", async () => {
+    const date = (): number => {
+      throw new Error("no date");
+    };
+    const bench = new Bench([ruleWith(depthAbove(10))], { date });
+    await bench.depths(11, 11);
+    expect(bench.alerts.stats()).toMatchObject({ evaluationErrors: 2, firing: 0 });
+  });
+
   test("series and alerts beyond the limits are left out and counted", async () => {
     const bench = new Bench([ruleWith(depthAbove(10), { by: ["queue"] })], {
       maxSeries: 20,

@@ -17,11 +17,7 @@ import {
 import type { AlertEvent, WebhookMessage } from "../src/alerts.ts";
 import { toYaml } from "../src/alert-yaml.ts";
 import { canRun } from "../../../tools/services/find.ts";
-import {
-  alertmanagerProgram,
-  amtoolProgram,
-  startAlertmanager,
-} from "../../../tools/services/alertmanager.ts";
+import { alertmanagerProgram, startAlertmanager } from "../../../tools/services/alertmanager.ts";
 import {
   prometheusProgram,
   promtoolProgram,
@@ -55,7 +51,7 @@ describe.skipIf(!canRun("alert rules", "promtool", promtoolProgram))("alerts: th
 
 const canAlert =
   canRun("alerts end to end", "prometheus", prometheusProgram) &&
-  canRun("alerts end to end", "alertmanager", alertmanagerProgram ?? amtoolProgram);
+  canRun("alerts end to end", "alertmanager", alertmanagerProgram);
 
 const INTERVAL_MS = 200;
 
