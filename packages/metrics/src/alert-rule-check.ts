@@ -92,6 +92,10 @@ class RuleCheck {
         this.#refuse(field, `whole milliseconds from 0 to ${MAX_WINDOW_MS}`, ms);
       }
     }
+    if (holdWithoutDataMs > 0 && holdWithoutDataMs < MIN_WINDOW_MS) {
+      const expected = `0, or at least ${MIN_WINDOW_MS} milliseconds`;
+      this.#refuse("holdWithoutDataMs", expected, holdWithoutDataMs);
+    }
   }
 
   #labels(): void {

@@ -38,6 +38,8 @@ export class WebhookSink implements AlertSink {
   readonly #options: ResolvedWebhookOptions;
   readonly #groups = new Map<string, Group>();
   readonly #dirty = new Set<string>();
+  /** Groups given up while the receiver was in trouble. */
+  readonly #stuck = new Set<string>();
   readonly #counts = { sent: 0, failed: 0, retries: 0, deduplicated: 0, dropped: 0 };
   readonly #closing = new AbortController();
   #flushing = false;
@@ -103,6 +105,7 @@ export class WebhookSink implements AlertSink {
     this.#wake?.();
     this.#groups.clear();
     this.#dirty.clear();
+    this.#stuck.clear();
   }
 
   #size(): number {
@@ -141,12 +144,13 @@ export class WebhookSink implements AlertSink {
         await this.#post(events, group);
         this.#counts.sent += 1;
         remember(events, group);
+        this.#unstick();
         return this.#forgetEmpty(key, group);
       } catch (error) {
         if (this.#closing.signal.aborted) return;
         if (attempt >= maxAttempts || !isTransient(error)) {
           this.#counts.failed += 1;
-          this.#forgetEmpty(key, group);
+          if (isTransient(error)) this.#stuck.add(key);
           return safely(() => onError(error));
         }
         this.#counts.retries += 1;
@@ -209,6 +213,12 @@ export class WebhookSink implements AlertSink {
     this.#wake = resolve;
     await promise;
     cancel();
+  }
+
+  /** A receiver that answers again hears what it missed. */
+  #unstick(): void {
+    for (const key of this.#stuck) this.#dirty.add(key);
+    this.#stuck.clear();
   }
 
   #forgetEmpty(key: string, { alerts }: Group): void {

@@ -182,7 +182,10 @@ function ruleOf(
   // Over a longer window, which has data where the first has none.
   const longer = expressionOf({ ...one, windowSteps: one.windowSteps + 5 }, index);
   const second = above(longer, between(values, 0.4) ?? threshold);
-  const when = one.combine === "one" ? first : { all, any }[one.combine](first, second);
+  const when =
+    one.combine === "one"
+      ? first
+      : { all, any }[one.combine](...(index % 2 === 0 ? [first, second] : [second, first]));
   return defineRule({
     name: `Case${index}`,
     severity: "info",
@@ -213,7 +216,10 @@ function expressionOf({ kind, windowSteps, minSamples }: Case, index: number): E
     case "increase":
       return increase(events, options);
     case "ratio":
-      return ratio(events, [events, counter(`o${index}_total`)], options);
+      // A part that is not in the whole may be missing.
+      return index % 2 === 0
+        ? ratio(events, [events, counter(`o${index}_total`)], options)
+        : ratio(events, counter(`o${index}_total`), options);
     default:
       return quantile(index % 2 === 0 ? 0.5 : 0.9, histogram(`h${index}`), options);
   }
@@ -231,8 +237,10 @@ function linesOf({ seeds, kind }: Case, index: number): readonly Line[] {
     if (kind === "value" || kind === "slope") return [line(`g${index}`, 0, false)];
     if (kind === "share") return [line(`g${index}`, 0, false), line(`w${index}`, 1, false)];
     if (kind === "rate" || kind === "increase") return [line(`c${index}_total`, 0, true)];
-    if (kind === "ratio")
-      return [line(`c${index}_total`, 0, true), line(`o${index}_total`, 1, true)];
+    if (kind === "ratio") {
+      const part = index % 2 === 1 && group === "a" ? [] : [line(`c${index}_total`, 0, true)];
+      return [...part, line(`o${index}_total`, 1, true)];
+    }
     return bucketLines(`h${index}`, labels, phases);
   });
 }

@@ -209,6 +209,9 @@ describe("alerts: one rule in the process", () => {
     bench.source.set("gauge", "lag", 2);
     await bench.second();
     expect(states()).toEqual(["no-data", "firing"]);
+    bench.source.families = {};
+    await bench.depths(11);
+    expect(states()).toEqual(["no-data", "firing"]);
   });
 });
 

@@ -67,6 +67,7 @@ describe("alerts: definitions", () => {
     ["forMs", { forMs: 1.5 }],
     ["keepFiringMs", { keepFiringMs: Infinity }],
     ["holdWithoutDataMs", { holdWithoutDataMs: NaN }],
+    ["holdWithoutDataMs", { holdWithoutDataMs: 999 }],
     ["by", { by: ["le"] }],
     ["by", { by: ["queue", "queue"] }],
     ["by", { by: ["instance"] }],

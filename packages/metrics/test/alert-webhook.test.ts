@@ -203,6 +203,19 @@ describe("webhook: receivers in trouble", () => {
     expect(it.sink.stats()).toMatchObject({ sent: 1, failed: 1, retries: 1 });
   });
 
+  test("a receiver that answers again hears what it missed, of every group", async () => {
+    await using it = await rig({ maxAttempts: 1 });
+    it.receiver.answers.push((response) => void response.writeHead(503).end());
+    it.sink.deliver(alertEvent());
+    await it.flush(1);
+    it.sink.deliver(alertEvent({ fingerprint: "x", labels: { alertname: "Slow" } }));
+    await it.flush(2);
+    await it.flush(3);
+    expect(statuses(it)).toEqual(["f1 firing", "x firing", "f1 firing"]);
+    expect(it.sink.stats()).toMatchObject({ sent: 2, failed: 1, alerts: 2 });
+    expect(it.timers.pending).toBe(0);
+  });
+
   test.each([400, 401, 404])("%d is final", async (status) => {
     await using it = await rig();
     it.receiver.answers.push((response) => void response.writeHead(status).end());
