@@ -8,13 +8,25 @@ import {
   Alerts,
   WebhookSink,
   above,
+  all,
+  any,
+  below,
   counter as counterSeries,
   defineRule,
+  gauge,
+  histogram,
+  increase,
   prometheusRules,
+  promtoolTests,
+  quantile,
+  rate,
   ratio,
   ruleFiles,
+  share,
+  slope,
+  value,
 } from "../src/alerts.ts";
-import type { AlertEvent, WebhookMessage } from "../src/alerts.ts";
+import type { AlertEvent, AlertRule, Expression, WebhookMessage } from "../src/alerts.ts";
 import { toYaml } from "../src/alert-yaml.ts";
 import { canRun } from "../../../tools/services/find.ts";
 import { alertmanagerProgram, startAlertmanager } from "../../../tools/services/alertmanager.ts";
@@ -38,6 +50,17 @@ describe.skipIf(!canRun("alert rules", "promtool", promtoolProgram))("alerts: th
     expect(unit.ok).toBe(true);
   }, 120_000);
 
+  test("every kind of expression, above and below, has a unit test that promtool passes", async () => {
+    const rules = everyKind();
+    const files = {
+      "own.yaml": prometheusRules(rules, { targetLabels: ["pod"] }),
+      "own.test.yaml": promtoolTests(rules, { ruleFile: "own.yaml", targetLabels: ["pod"] }),
+    };
+    expect((await promtool(files, "check", "rules", "own.yaml")).ok).toBe(true);
+    const { ok, output } = await promtool(files, "test", "rules", "own.test.yaml");
+    expect(ok ? "" : output).toBe("");
+  }, 120_000);
+
   test("a rule that never fires fails its unit test", async () => {
     const files = ruleFiles();
     const broken = files["rules.yaml"].replace("< 0.8", "< 0");
@@ -48,6 +71,41 @@ describe.skipIf(!canRun("alert rules", "promtool", promtoolProgram))("alerts: th
     expect(unit.output).toContain("CacheHitRatioLow");
   }, 120_000);
 });
+
+function everyKind(): readonly AlertRule[] {
+  const jobs = counterSeries("jobs_total", { kind: { oneOf: ["a.b", "c"] } });
+  const window = { windowMs: 120_000, minSamples: 3 };
+  const expressions: readonly Expression[] = [
+    value(gauge("depth", { queue: { not: "" } }), "avg"),
+    share(gauge("used"), gauge("free")),
+    slope(gauge("depth"), window),
+    rate(jobs, window),
+    increase(histogram("wait_seconds"), window),
+    ratio([jobs, counterSeries("more_total")], [jobs, counterSeries("rest_total")], window),
+    quantile(0.95, histogram("wait_seconds", { queue: "mail" }), window),
+  ];
+  const conditions = expressions.flatMap((expression) => [
+    above(expression, 0.5, { clearBelow: 0.25 }),
+    below(expression, 0.5, { clearAbove: 0.75 }),
+  ]);
+  const [first, second, third] = [expressions[0]!, expressions[2]!, expressions[3]!].map(
+    (expression) => above(expression, 0.1),
+  );
+  return [...conditions, all(first!, any(second!, third!)), any(third!, first!)].map(
+    (when, index) =>
+      defineRule({
+        name: `Kind${index}`,
+        severity: "info",
+        summary: "{value} of {queue}",
+        description: "any",
+        by: ["queue"],
+        when,
+        forMs: 60_000,
+        keepFiringMs: 30_000,
+        labels: { team: 'o"ps' },
+      }),
+  );
+}
 
 const canAlert =
   canRun("alerts end to end", "prometheus", prometheusProgram) &&
