@@ -79,7 +79,7 @@ const phase: fc.Arbitrary<Phase> = fc.record({
 });
 
 const oneCase: fc.Arbitrary<Case> = fc.record({
-  kind: fc.constantFrom(...KINDS),
+  kind: fc.constantFrom(...KINDS, "ratio", "ratio", "quantile"),
   windowSteps: fc.integer({ min: 2, max: 12 }),
   minSamples: fc.constantFrom(0, 0, 3, 6),
   isAbove: fc.boolean(),

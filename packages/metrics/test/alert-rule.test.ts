@@ -188,6 +188,10 @@ describe("alerts: PromQL", () => {
       '((histogram_quantile(0.99, sum by (queue, le) (rate(h_bucket{a="b"}[1m30s]))) and (sum by (queue) (increase(h_count{a="b"}[1m30s])) >= 5)) > 2)',
     ],
     [
+      above(ratio([counter("a_total"), counter("b_total")], counter("c_total"), window), 0.5),
+      "((((sum by (queue) (rate(a_total[1m30s])) or 0 * (sum by (queue) (rate(c_total[1m30s])))) + (sum by (queue) (rate(b_total[1m30s])) or 0 * (sum by (queue) (rate(c_total[1m30s]))))) / ((sum by (queue) (rate(c_total[1m30s]))) > 0)) > 0.5)",
+    ],
+    [
       all(above(depth, 1), any(above(depth, 2), above(depth, 3))),
       "((sum by (queue) (depth) > 1) and ((sum by (queue) (depth) > 2) or (sum by (queue) (depth) > 3)))",
     ],

@@ -88,6 +88,7 @@ function everyKind(): readonly AlertRule[] {
     above(expression, 0.5, { clearBelow: 0.25 }),
     below(expression, 0.5, { clearAbove: 0.75 }),
   ]);
+  conditions.push(below(slope(gauge("depth"), window), -0.5, { clearAbove: -0.25 }));
   const [first, second, third] = [expressions[0]!, expressions[2]!, expressions[3]!].map(
     (expression) => above(expression, 0.1),
   );
