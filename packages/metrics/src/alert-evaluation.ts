@@ -47,14 +47,14 @@ function planOf(
     case "value": {
       const of = track(expression.of);
       const evaluate = (timeMs: number): Groups =>
-        aggregate(of, by, ({ window }) => window.current(timeMs)?.[0], expression.aggregate);
+        aggregate(of, by, ({ window }) => window.current(timeMs), expression.aggregate);
       return { trackers: [of], evaluate };
     }
     case "share": {
       const part = track(expression.part);
       const whole = track(expression.whole);
       const sums = (tracker: SelectorTracker, timeMs: number): Groups =>
-        aggregate(tracker, by, ({ window }) => window.current(timeMs)?.[0]);
+        aggregate(tracker, by, ({ window }) => window.current(timeMs));
       const evaluate = (timeMs: number): Groups => divided(sums(part, timeMs), sums(whole, timeMs));
       return { trackers: [part, whole], evaluate };
     }

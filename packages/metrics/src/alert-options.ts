@@ -46,7 +46,7 @@ const BOUNDS = {
   sinkTimeoutMs: [10_000, 10, 600_000],
   maxQueued: [100, 1, 100_000],
   maxSeries: [500, 1, 10_000],
-  maxPoints: [240, 10, 10_000],
+  maxPoints: [120, 10, 10_000],
   maxAlerts: [100, 1, 10_000],
 } as const;
 

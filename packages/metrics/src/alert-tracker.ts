@@ -16,6 +16,9 @@ export interface TrackedSeries {
   readonly window: SeriesWindow;
 }
 
+/** Every tracker of a family sees the same samples. */
+const keys = new WeakMap<object, string>();
+
 /** The series that one selector matches, each with its window, from read-out to read-out. */
 export class SelectorTracker {
   readonly selector: AnySelector;
@@ -67,7 +70,7 @@ export class SelectorTracker {
   }
 
   #add(timeMs: number, sample: ScalarSnapshot | HistogramSnapshot): void {
-    const key = keyOf(sample.labels);
+    const key = keyOf(sample);
     let series = this.#series.get(key);
     if (series === undefined) {
       if (this.#series.size >= this.#limits.maxSeries) {
@@ -102,8 +105,12 @@ function bucketName(bound: number): string {
   return bound === Infinity ? "+Inf" : String(bound);
 }
 
-function keyOf(labels: Labels): string {
-  return JSON.stringify(
-    Object.entries(labels).toSorted(([left], [right]) => (left < right ? -1 : 1)),
-  );
+function keyOf(sample: ScalarSnapshot | HistogramSnapshot): string {
+  let key = keys.get(sample);
+  if (key === undefined) {
+    const entries = Object.entries(sample.labels);
+    key = JSON.stringify(entries.toSorted(([left], [right]) => (left < right ? -1 : 1)));
+    keys.set(sample, key);
+  }
+  return key;
 }

@@ -1,21 +1,20 @@
-/** One read-out of a series: a counter or gauge has one value, a histogram one for each cumulative bucket. */
-interface Point {
-  readonly timeMs: number;
-  /** How many read-outs came before it, kept or not. */
-  readonly index: number;
-  readonly raw: readonly number[];
-  /** What was added since the first read-out, restarts seen through. */
-  readonly risen: readonly number[];
-}
-
 /**
  * The read-outs of one series in the last `windowMs` and the arithmetic of Prometheus over them: `rate`, `increase`, `deriv`. A window
  * is open at its start, as in Prometheus 3. At most `maxPoints` and two read-outs are kept, evenly spaced; the newest always is.
+ *
+ * A counter or gauge has one value, a histogram one for each cumulative bucket. Numbers lie flat, a row for each read-out: there may
+ * be many thousands of them.
  */
 export class SeriesWindow {
   readonly #windowMs: number;
   readonly #strideMs: number;
-  readonly #points: Point[] = [];
+  readonly #times: number[] = [];
+  /** How many read-outs came before each, kept or not. */
+  readonly #indexes: number[] = [];
+  readonly #raw: number[] = [];
+  /** What was added since the first read-out, restarts seen through. */
+  readonly #risen: number[] = [];
+  #width = 0;
   #seen = 0;
   #lastMs = -Infinity;
 
@@ -26,24 +25,24 @@ export class SeriesWindow {
 
   /** Read-outs that are kept. */
   get size(): number {
-    return this.#points.length;
+    return this.#times.length;
   }
 
-  /** The values of the newest read-out, when that was at `timeMs`. */
-  current(timeMs: number): readonly number[] | undefined {
-    return this.#lastMs === timeMs ? this.#points.at(-1)?.raw : undefined;
+  /** The first value of the newest read-out, when that was at `timeMs`. */
+  current(timeMs: number): number | undefined {
+    return this.#lastMs === timeMs ? this.#raw[(this.size - 1) * this.#width] : undefined;
   }
 
   add(timeMs: number, raw: readonly number[]): void {
-    const points = this.#points;
-    const last = points.at(-1);
-    if (last !== undefined && last.raw.length !== raw.length) points.length = 0;
-    const risen = last?.raw.length === raw.length ? risenTo(last, raw) : raw.map(() => 0);
-    const before = points.at(-2);
-    const isProvisional =
-      last !== undefined && before !== undefined && last.timeMs - before.timeMs < this.#strideMs;
-    if (isProvisional) points.pop();
-    points.push({ timeMs, index: this.#seen, raw, risen });
+    if (raw.length !== this.#width) this.#restart(raw.length);
+    const { size } = this;
+    const risen = raw.map((value, column) => this.#risenTo(value, column));
+    const gapMs = at(this.#times, size - 1) - at(this.#times, size - 2);
+    if (size > 1 && gapMs < this.#strideMs) this.#drop(size - 1, 1);
+    this.#times.push(timeMs);
+    this.#indexes.push(this.#seen);
+    this.#raw.push(...raw);
+    this.#risen.push(...risen);
     this.#seen += 1;
     this.#lastMs = timeMs;
   }
@@ -52,61 +51,82 @@ export class SeriesWindow {
   prune(timeMs: number): void {
     const start = timeMs - this.#windowMs;
     let stale = 0;
-    while (stale < this.#points.length && (this.#points[stale] as Point).timeMs <= start)
-      stale += 1;
-    if (stale > 0) this.#points.splice(0, stale);
+    while (stale < this.size && at(this.#times, stale) <= start) stale += 1;
+    if (stale > 0) this.#drop(0, stale);
   }
 
   /** Read-outs in the window, with those that were not kept. */
   count(): number {
-    const [first] = this.#points;
-    const last = this.#points.at(-1);
-    return first === undefined || last === undefined ? 0 : last.index - first.index + 1;
+    const { size } = this;
+    return size === 0 ? 0 : at(this.#indexes, size - 1) - at(this.#indexes, 0) + 1;
   }
 
   /** Increase of each value over the window that ends at `timeMs`; undefined below two read-outs. */
   increase(timeMs: number): readonly number[] | undefined {
-    const [first] = this.#points;
-    const last = this.#points.at(-1);
-    if (first === undefined || last === undefined || first === last) return undefined;
-    const span = { first, last, gaps: this.#points.length - 1 };
-    return last.risen.map((risen, index) =>
-      extrapolated(span, risen - (first.risen[index] as number), first.raw[index] as number, {
-        startMs: timeMs - this.#windowMs,
-        endMs: timeMs,
-      }),
-    );
+    const { size } = this;
+    if (size < 2) return undefined;
+    const span = {
+      startMs: timeMs - this.#windowMs,
+      firstMs: at(this.#times, 0),
+      lastMs: at(this.#times, size - 1),
+      endMs: timeMs,
+      gaps: size - 1,
+    };
+    const last = (size - 1) * this.#width;
+    return Array.from({ length: this.#width }, (_, column) => {
+      const risen = at(this.#risen, last + column) - at(this.#risen, column);
+      return extrapolated(span, risen, at(this.#raw, column));
+    });
   }
 
-  /** Change per second by least squares; undefined below two read-outs. */
+  /** Change per second of the first value, by least squares; undefined below two read-outs. */
   slope(): number | undefined {
-    const points = this.#points;
-    const [first] = points;
-    if (first === undefined || points.length < 2) return undefined;
-    const origin = first.raw[0] as number;
+    const { size } = this;
+    if (size < 2) return undefined;
     let sumX = 0;
     let sumY = 0;
     let sumXY = 0;
     let sumXX = 0;
-    for (const { timeMs, raw } of points) {
-      const x = (timeMs - first.timeMs) / 1000;
-      const y = (raw[0] as number) - origin;
+    for (let index = 0; index < size; index += 1) {
+      const x = (at(this.#times, index) - at(this.#times, 0)) / 1000;
+      const y = at(this.#raw, index * this.#width) - at(this.#raw, 0);
       sumX += x;
       sumY += y;
       sumXY += x * y;
       sumXX += x * x;
     }
-    const covariance = sumXY - (sumX * sumY) / points.length;
-    return covariance / (sumXX - (sumX * sumX) / points.length);
+    return (sumXY - (sumX * sumY) / size) / (sumXX - (sumX * sumX) / size);
+  }
+
+  /** A counter that fell was restarted at 0. */
+  #risenTo(value: number, column: number): number {
+    const { size } = this;
+    if (size === 0) return 0;
+    const last = (size - 1) * this.#width + column;
+    const before = at(this.#raw, last);
+    return at(this.#risen, last) + (value < before ? value : value - before);
+  }
+
+  #drop(from: number, count: number): void {
+    this.#times.splice(from, count);
+    this.#indexes.splice(from, count);
+    this.#raw.splice(from * this.#width, count * this.#width);
+    this.#risen.splice(from * this.#width, count * this.#width);
+  }
+
+  /** Other buckets are another series. */
+  #restart(width: number): void {
+    this.#drop(0, this.size);
+    this.#width = width;
   }
 }
 
-/** A counter that fell was restarted at 0. */
-function risenTo(last: Point, raw: readonly number[]): readonly number[] {
-  return raw.map((value, index) => {
-    const before = last.raw[index] as number;
-    return (last.risen[index] as number) + (value < before ? value : value - before);
-  });
+interface Span {
+  readonly startMs: number;
+  readonly firstMs: number;
+  readonly lastMs: number;
+  readonly endMs: number;
+  readonly gaps: number;
 }
 
 /**
@@ -114,19 +134,20 @@ function risenTo(last: Point, raw: readonly number[]): readonly number[] {
  * window, or by half a gap where the series seems to begin or end within it, and never to before the counter was 0.
  */
 function extrapolated(
-  { first, last, gaps }: { readonly first: Point; readonly last: Point; readonly gaps: number },
+  { startMs, firstMs, lastMs, endMs, gaps }: Span,
   risen: number,
   firstValue: number,
-  { startMs, endMs }: { readonly startMs: number; readonly endMs: number },
 ): number {
-  const sampledMs = last.timeMs - first.timeMs;
+  const sampledMs = lastMs - firstMs;
   const gapMs = sampledMs / gaps;
-  let toStartMs = first.timeMs - startMs;
+  const inReach = (ms: number): number => (ms < gapMs * 1.1 ? ms : gapMs / 2);
+  let toStartMs = firstMs - startMs;
   if (risen > 0 && firstValue >= 0) {
     toStartMs = Math.min(toStartMs, sampledMs * (firstValue / risen));
   }
-  const stretched = [toStartMs, endMs - last.timeMs].map((ms) =>
-    ms < gapMs * 1.1 ? ms : gapMs / 2,
-  );
-  return (risen * (sampledMs + (stretched[0] as number) + (stretched[1] as number))) / sampledMs;
+  return (risen * (sampledMs + inReach(toStartMs) + inReach(endMs - lastMs))) / sampledMs;
+}
+
+function at(numbers: readonly number[], index: number): number {
+  return numbers[index] as number;
 }

@@ -158,7 +158,7 @@ describe.skipIf(!canAlert)("alerts: through Prometheus and Alertmanager", () => 
     for (const path of ["/own", "/alertmanager"]) {
       const messages = receiver.messages(path);
       expect(messages.map(({ status }) => status)).toEqual(["firing", "resolved"]);
-      expect(messages.map(({ alerts: all }) => all.length)).toEqual([1, 1]);
+      expect(messages.map(({ alerts: sent }) => sent.length)).toEqual([1, 1]);
     }
     expect(events.map(({ status }) => status)).toEqual(["firing", "resolved"]);
     expectSameShape(receiver.messages("/own"), receiver.messages("/alertmanager"));
@@ -184,13 +184,13 @@ function collectWork(metrics: Metrics): Work {
 }
 
 /** Works with a share of errors until something is true. */
-async function working(work: Work, share: number, isDone: () => boolean): Promise<void> {
+async function working(work: Work, errorShare: number, isDone: () => boolean): Promise<void> {
   const deadline = performance.now() + 30_000;
   work.rounds = 0;
   while (!isDone()) {
-    if (performance.now() > deadline) throw new Error(`nothing came of a share of ${share}`);
+    if (performance.now() > deadline) throw new Error(`nothing came of a share of ${errorShare}`);
     work.jobs += 10;
-    work.errors += 10 * share;
+    work.errors += 10 * errorShare;
     work.rounds += 1;
     await delay(50);
   }

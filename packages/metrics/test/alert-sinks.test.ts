@@ -1,7 +1,12 @@
+import { once } from "node:events";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { Client as ClientV2, InMemoryTransport as MemoryV2 } from "@modelcontextprotocol/client";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
+import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
 import { InMemoryTransport as MemoryV1 } from "@modelcontextprotocol/sdk/inMemory.js";
 import { McpServer as McpServerV1 } from "@modelcontextprotocol/sdk/server/mcp.js";
+import { StreamableHTTPServerTransport } from "@modelcontextprotocol/sdk/server/streamableHttp.js";
 import { LoggingMessageNotificationSchema } from "@modelcontextprotocol/sdk/types.js";
 import { McpServer as McpServerV2 } from "@modelcontextprotocol/server";
 import { describe, expect, onTestFinished, test } from "vitest";
@@ -139,6 +144,38 @@ describe.each(Object.keys(generations))("sinks: MCP client of %s", (name) => {
 });
 
 describe("sinks: MCP", () => {
+  test("over HTTP the level is that of the client's session", async () => {
+    const server = new McpServerV1(info, { capabilities: { logging: {} } });
+    const transport = new StreamableHTTPServerTransport({ sessionIdGenerator: () => "s7" });
+    await server.connect(transport);
+    const http = createServer(
+      (request, response) => void transport.handleRequest(request, response),
+    );
+    http.listen(0, "127.0.0.1");
+    await once(http, "listening");
+    const client = new ClientV1(info);
+    onTestFinished(async () => {
+      await client.close();
+      http.closeAllConnections();
+      http.close();
+    });
+    const levels: string[] = [];
+    client.setNotificationHandler(LoggingMessageNotificationSchema, ({ params }) => {
+      levels.push(params.level);
+    });
+    const { port } = http.address() as AddressInfo;
+    const url = new URL(`http://127.0.0.1:${port}/`);
+    await client.connect(new StreamableHTTPClientTransport(url));
+    await client.setLoggingLevel("error");
+    const sink = mcpLogSink(server);
+    // The client opens its stream when it likes; what comes before is lost.
+    for (let turn = 0; levels.length < 3 && turn < 2000; turn += 1) {
+      for (const event of everySeverity) await sink.deliver(event);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    expect(new Set(levels)).toEqual(new Set(["critical"]));
+  });
+
   test("the session of the transport is named, and another when it is given", async () => {
     const sessions: unknown[] = [];
     const server = {
