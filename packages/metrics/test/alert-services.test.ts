@@ -12,8 +12,10 @@ import {
   any,
   below,
   counter as counterSeries,
+  defaultRules,
   defineRule,
   gauge,
+  grafanaDashboard,
   histogram,
   increase,
   prometheusRules,
@@ -61,12 +63,28 @@ describe.skipIf(!canRun("alert rules", "promtool", promtoolProgram))("alerts: th
     expect(ok ? "" : output).toBe("");
   }, 120_000);
 
+  test("Prometheus can read every query of the dashboard", async () => {
+    const { panels } = grafanaDashboard({ rules: defaultRules() }) as unknown as {
+      readonly panels: readonly { readonly targets?: readonly { readonly expr: string }[] }[];
+    };
+    const queries = panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+    const rules = queries.map((expr, index) => ({
+      record: `panel:query:${index}`,
+      expr: expr.replaceAll("$__rate_interval", "5m").replaceAll(/\$(job|instance)/g, ".+"),
+    }));
+    const file = { "panels.yaml": toYaml({ groups: [{ name: "panels", rules }] }) };
+    const { ok, output } = await promtool(file, "check", "rules", "panels.yaml");
+    expect(ok ? "" : output).toBe("");
+    expect(output).toContain(`${queries.length} rules found`);
+    expect(queries.length).toBeGreaterThan(40);
+  });
+
   test("a rule that never fires fails its unit test", async () => {
     const files = ruleFiles();
     const broken = files["rules.yaml"].replace("< 0.8", "< 0");
     expect(broken).not.toBe(files["rules.yaml"]);
-    const all = { ...files, "rules.yaml": broken };
-    const unit = await promtool(all, "test", "rules", "rules.test.yaml");
+    const changed = { ...files, "rules.yaml": broken };
+    const unit = await promtool(changed, "test", "rules", "rules.test.yaml");
     expect(unit.ok).toBe(false);
     expect(unit.output).toContain("CacheHitRatioLow");
   }, 120_000);

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { Metrics } from "../src/index.ts";
-import { Alerts, above, counter, gauge, rate, value } from "../src/alerts.ts";
+import { Alerts, WebhookSink, above, counter, gauge, rate, value } from "../src/alerts.ts";
 import type { AlertEvent } from "../src/alerts.ts";
 import { component, counter as counterFamily } from "./components.ts";
 import { Bench, SECOND_MS, depthAbove, ruleWith } from "./alert-bench.ts";
@@ -232,6 +232,27 @@ describe("alerts: the timer", () => {
 });
 
 describe("alerts: what they say about themselves", () => {
+  test("the families keep the contract of all components", async () => {
+    const sink = { name: "s", deliver: () => undefined };
+    const bench = new Bench([ruleWith(depthAbove(10))], { sinks: [sink] });
+    const webhook = new WebhookSink({
+      url: "http://a.example/",
+      allowedOrigins: ["http://a.example"],
+    });
+    await bench.depths(11);
+    const families = [...bench.alerts.metricFamilies(), ...webhook.metricFamilies()];
+    expect(families).toHaveLength(5);
+    for (const family of families) {
+      const { name, type, help, labels } = family;
+      expect(name).toMatch(/^metrics_alert[a-z_]+$/);
+      expect(name.endsWith("_total")).toBe(type === "counter");
+      expect(help).not.toBe("");
+      const samples = family.read();
+      expect(samples.length).toBeGreaterThan(0);
+      for (const sample of samples) expect(Object.keys(sample.labels ?? {})).toEqual(labels);
+    }
+  });
+
   test("metrics_alerts has every state of every rule, and the families can be collected", async () => {
     using metrics = new Metrics({ runtime: false });
     metrics.collect(component(counterFamily("jobs_total", () => 1)));
