@@ -92,12 +92,14 @@ export class Alerts extends EventEmitter<AlertsEvents> implements Disposable {
   addSink(sink: AlertSink): Disposable {
     if (this.#closed) throw new AlertsClosedError("addSink");
     checkSink(sink);
-    const counts = this.#deliveries.get(sink.name) ?? { delivered: 0, failed: 0, dropped: 0 };
-    this.#deliveries.set(sink.name, counts);
-    if (this.#dispatches.size >= MAX_SINKS || this.#deliveries.size > MAX_SINK_NAMES) {
+    const known = this.#deliveries.get(sink.name);
+    const isOneTooMany = known === undefined && this.#deliveries.size >= MAX_SINK_NAMES;
+    if (this.#dispatches.size >= MAX_SINKS || isOneTooMany) {
       const expected = `at most ${MAX_SINKS} sinks with ${MAX_SINK_NAMES} names`;
       throw new InvalidOptionError("sinks", expected, sink.name);
     }
+    const counts = known ?? { delivered: 0, failed: 0, dropped: 0 };
+    this.#deliveries.set(sink.name, counts);
     const { schedule, sinkTimeoutMs, maxQueued } = this.#options;
     const onError = (name: string, error: unknown): void =>
       safely(() => this.emit("sinkError", { sink: name, error }));

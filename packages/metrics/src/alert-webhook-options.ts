@@ -25,7 +25,7 @@ export interface WebhookSinkOptions {
   readonly backoffMs?: number;
   /** Alerts that are remembered or wait. Default 1,000. */
   readonly maxAlerts?: number;
-  /** Alerts in one message; what is left out is counted in `truncatedAlerts`. Default 500. */
+  /** Alerts in one message; `truncatedAlerts` counts the rest, and what is new of it follows. Default 500. */
   readonly maxAlertsPerMessage?: number;
   readonly onError?: (error: unknown) => void;
   readonly schedule?: Schedule;

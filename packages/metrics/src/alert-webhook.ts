@@ -141,9 +141,11 @@ export class WebhookSink implements AlertSink {
       const events = this.#news(group);
       if (events.length === 0 || this.#closing.signal.aborted) return this.#forgetEmpty(key, group);
       try {
-        await this.#post(events, group);
+        const told = events.slice(0, this.#options.maxAlertsPerMessage);
+        await this.#post(told, group, events.length - told.length);
         this.#counts.sent += 1;
-        remember(events, group);
+        remember(told, group);
+        if (this.#news(group).length > 0) this.#dirty.add(key);
         this.#unstick();
         return this.#forgetEmpty(key, group);
       } catch (error) {
@@ -159,27 +161,24 @@ export class WebhookSink implements AlertSink {
     }
   }
 
-  /** All that fires and what ended since, if any of it is new to the receiver. */
+  /** All that fires and what ended since, if any of it is new to the receiver; what is new comes first. */
   #news({ alerts, told }: Group): readonly AlertEvent[] {
     for (const [fingerprint, { status }] of alerts) {
       if (status === "firing" || told.has(fingerprint)) continue;
       alerts.delete(fingerprint);
       this.#counts.deduplicated += 1;
     }
+    const isNew = ({ status, fingerprint, startsAtMs }: AlertEvent): boolean =>
+      status === "resolved" || told.get(fingerprint) !== startsAtMs;
     const events = [...alerts.values()];
-    const isNew = events.some(
-      ({ status, fingerprint, startsAtMs }) =>
-        status === "resolved" || told.get(fingerprint) !== startsAtMs,
-    );
-    return isNew ? events : [];
+    const news = events.filter(isNew);
+    return news.length === 0 ? [] : [...news, ...events.filter((event) => !isNew(event))];
   }
 
-  async #post(events: readonly AlertEvent[], group: Group): Promise<void> {
-    const { url, origin, headers, timeoutMs, schedule, maxAlertsPerMessage } = this.#options;
+  async #post(events: readonly AlertEvent[], { labels }: Group, truncated: number): Promise<void> {
+    const { url, origin, headers, timeoutMs, schedule } = this.#options;
     const { name: receiver, externalUrl } = this.#options;
-    const told = events.slice(0, maxAlertsPerMessage);
-    const truncated = events.length - told.length;
-    const message = webhookMessage(told, group.labels, { receiver, externalUrl }, truncated);
+    const message = webhookMessage(events, labels, { receiver, externalUrl }, truncated);
     const late = new AbortController();
     const cancel = schedule(() => late.abort(), timeoutMs);
     try {

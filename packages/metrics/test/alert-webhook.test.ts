@@ -160,9 +160,16 @@ describe("webhook: what it posts", () => {
     for (const fingerprint of ["a", "b", "c", "d", "e"])
       it.sink.deliver(alertEvent({ fingerprint }));
     await it.flush(1);
-    expect(it.sink.stats()).toMatchObject({ dropped: 2, alerts: 3 });
-    expect(it.receiver.received[0]?.message).toMatchObject({ truncatedAlerts: 1 });
-    expect(it.receiver.received[0]?.message.alerts).toHaveLength(2);
+    await it.flush(2);
+    await it.flush(2);
+    expect(it.sink.stats()).toMatchObject({ sent: 2, dropped: 2, alerts: 3 });
+    expect(statuses(it)).toEqual(["a firing,b firing", "c firing,a firing"]);
+    for (const { message } of it.receiver.received) expect(message.truncatedAlerts).toBe(1);
+    for (const fingerprint of ["a", "b", "c"]) it.sink.deliver(ended(alertEvent({ fingerprint })));
+    await it.flush(3);
+    await it.flush(4);
+    expect(statuses(it).slice(2)).toEqual(["a resolved,b resolved", "c resolved"]);
+    expect(it.sink.stats()).toMatchObject({ sent: 4, alerts: 0 });
   });
 });
 
