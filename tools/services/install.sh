@@ -5,9 +5,9 @@ set -euo pipefail
 
 main() {
   missing=()
-  need redis-server redis-server valkey-server
-  need prometheus prometheus promtool
   need prometheus-alertmanager prometheus-alertmanager alertmanager
+  need redis-server redis-server valkey-server
+  need prometheus promtool
   if [ "${#missing[@]}" -eq 0 ]; then return; fi
   if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
     echo "please install: ${missing[*]}"
