@@ -1,18 +1,30 @@
+import type { Dispatcher } from "undici";
 import { GlobalResponse } from "./builtin-fetch.ts";
 import { InvalidArgumentError } from "./errors.ts";
-import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import type { PoolDispatchOptions, RequestLane } from "./prepare-dispatch.ts";
+
+/** Key of a function in `init` that wraps the handler of each request; for this package's own use. */
+export const WRAP: unique symbol = Symbol("wrap");
+
+type Wrap = (handler: Dispatcher.DispatchHandler) => Dispatcher.DispatchHandler;
 
 export interface PoolFetchInit extends RequestInit {
-  /** `"stream"` for a response without an end: a connection beyond `maxConnections`. */
-  readonly lane?: "request" | "stream";
+  /**
+   * `"stream"` for a response without an end: a connection beyond `maxConnections`. `"reply"` for a short message
+   * for which requests under way may wait.
+   */
+  readonly lane?: RequestLane | undefined;
   /** May be sent a second time when its connection turns out to be dead; by its method if not given. */
-  readonly idempotent?: boolean;
+  readonly idempotent?: boolean | undefined;
   /** Header whose value keeps a session at one upstream of an `UpstreamGroup`; in lower case. */
-  readonly affinityHeader?: string;
+  readonly affinityHeader?: string | undefined;
   /** 0 switches it off. */
-  readonly headersTimeoutMs?: number;
+  readonly headersTimeoutMs?: number | undefined;
   /** 0 switches it off. */
-  readonly bodyTimeoutMs?: number;
+  readonly bodyTimeoutMs?: number | undefined;
+  /** Silence in an event stream, comments not counted; without it, and with 0, it may last. */
+  readonly eventTimeoutMs?: number | undefined;
+  readonly [WRAP]?: Wrap;
 }
 
 export type FetchBody = string | Uint8Array | AsyncIterable<Uint8Array> | null;
@@ -25,6 +37,7 @@ export interface FetchRequest {
   readonly body: FetchBody;
   readonly redirect: "follow" | "manual" | "error";
   readonly signal: AbortSignal | undefined;
+  readonly wrap: Wrap | undefined;
   readonly settings: Omit<PoolDispatchOptions, "path" | "method">;
 }
 
@@ -54,6 +67,7 @@ export function readFetch(input: string | URL | Request, init: PoolFetchInit = {
     body,
     redirect: init.redirect ?? request?.redirect ?? "follow",
     signal: init.signal ?? request?.signal ?? undefined,
+    wrap: init[WRAP],
     settings: readSettings(init),
   };
 }
@@ -109,12 +123,14 @@ function encodeBody(body: unknown): { body: FetchBody; contentType?: string } {
 }
 
 function readSettings(init: PoolFetchInit): FetchRequest["settings"] {
-  const { lane, idempotent, affinityHeader, headersTimeoutMs, bodyTimeoutMs } = init;
+  const { lane, idempotent, affinityHeader, headersTimeoutMs } = init;
+  const { bodyTimeoutMs, eventTimeoutMs } = init;
   return {
     ...(lane !== undefined && { lane }),
     ...(idempotent !== undefined && { idempotent }),
     ...(affinityHeader !== undefined && { affinityHeader }),
     ...(headersTimeoutMs !== undefined && { headersTimeout: headersTimeoutMs }),
     ...(bodyTimeoutMs !== undefined && { bodyTimeout: bodyTimeoutMs }),
+    ...(eventTimeoutMs !== undefined && { eventTimeout: eventTimeoutMs }),
   };
 }

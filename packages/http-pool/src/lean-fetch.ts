@@ -1,3 +1,4 @@
+import type { Dispatcher } from "undici";
 import { RedirectError } from "./errors.ts";
 import { FetchHandler } from "./fetch-handler.ts";
 import { readFetch } from "./fetch-request.ts";
@@ -8,7 +9,7 @@ import { redirected, redirectTarget } from "./redirects.ts";
 export const DEFAULT_MAX_REDIRECTS = 5;
 
 export interface FetchTarget {
-  dispatch(options: PoolDispatchOptions, handler: FetchHandler): boolean;
+  dispatch(options: PoolDispatchOptions, handler: Dispatcher.DispatchHandler): boolean;
 }
 
 /**
@@ -40,12 +41,15 @@ export async function leanFetch(
 }
 
 function exchange(target: FetchTarget, request: FetchRequest): Promise<Response> {
-  const { url, method, headers, body, signal, settings } = request;
+  const { url, method, headers, body, signal, settings, wrap } = request;
   const handler = new FetchHandler(method, signal);
   const { origin, pathname, search } = url;
   const options = { ...settings, origin, path: pathname + search, method, headers };
   // Undici takes async iterables too, which its types leave out.
-  target.dispatch({ ...options, body: body as PoolDispatchOptions["body"] & {} }, handler);
+  target.dispatch(
+    { ...options, body: body as PoolDispatchOptions["body"] & {} },
+    wrap?.(handler) ?? handler,
+  );
   return handler.response;
 }
 

@@ -38,6 +38,8 @@ export interface ConnectionPoolOptions {
   readonly leakStackRatio?: number;
   /** Connections beyond `maxConnections` for requests with `lane: "stream"`. */
   readonly maxStreams?: number;
+  /** Connections beyond `maxConnections` for requests with `lane: "reply"`, while all others are in use. */
+  readonly maxReplies?: number;
   /** Path that `healthCheck` requests; without it a connection is opened and closed. */
   readonly healthCheckPath?: string;
   readonly healthCheckMethod?: "GET" | "OPTIONS";
@@ -85,6 +87,7 @@ export function resolvePoolOptions(options: ConnectionPoolOptions): ResolvedPool
     leakAfterMs: timeout("leakAfterMs", options.leakAfterMs ?? 30_000),
     leakStackRatio: ratio("leakStackRatio", options.leakStackRatio ?? 0),
     maxStreams: integer("maxStreams", options.maxStreams ?? 100, 0),
+    maxReplies: integer("maxReplies", options.maxReplies ?? 8, 1),
     healthCheckPath: optionalPath("healthCheckPath", options.healthCheckPath),
     healthCheckMethod: checkMethod(options.healthCheckMethod ?? "GET"),
     healthCheckTimeoutMs: duration("healthCheckTimeoutMs", options.healthCheckTimeoutMs ?? 2000),

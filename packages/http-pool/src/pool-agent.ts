@@ -1,8 +1,7 @@
 import type { Dispatcher } from "undici";
 import { ConnectionPool } from "./connection-pool.ts";
 import { PoolClosedError, PoolExhaustedError } from "./errors.ts";
-import type { PoolFetchInit } from "./fetch-request.ts";
-import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
+import { DEFAULT_MAX_REDIRECTS } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { integer, optionalFn, parseOrigin, resolvePoolOptions } from "./options.ts";
 import type { ConnectionPoolOptions } from "./options.ts";
@@ -39,7 +38,6 @@ export interface PoolAgentStats extends PoolStats {
 /** Many origins, a `ConnectionPool` each. */
 export class PoolAgent extends PoolDispatcher {
   readonly #maxOrigins: number;
-  readonly #maxRedirects: number;
   readonly #poolOptions: ConnectionPoolOptions;
   readonly #labels: UpstreamLabels;
   /** In the order of their last use. */
@@ -53,11 +51,10 @@ export class PoolAgent extends PoolDispatcher {
 
   /** @throws InvalidArgumentError naming the first option that is wrong */
   constructor(options: PoolAgentOptions = {}) {
-    super();
+    super(integer("maxRedirects", options.maxRedirects ?? DEFAULT_MAX_REDIRECTS, 0));
     const { allowAddress = options.pool?.allowAddress } = options;
     optionalFn("allowAddress", allowAddress);
     this.#maxOrigins = integer("maxOrigins", options.maxOrigins ?? 100, 1);
-    this.#maxRedirects = integer("maxRedirects", options.maxRedirects ?? DEFAULT_MAX_REDIRECTS, 0);
     this.#poolOptions = { ...options.pool, ...(allowAddress && { allowAddress }) };
     resolvePoolOptions(this.#poolOptions);
     this.#labels = new UpstreamLabels(this.#maxOrigins);
@@ -66,14 +63,6 @@ export class PoolAgent extends PoolDispatcher {
       () => this.#all(),
       (event, value) => this.send(event, value),
     );
-  }
-
-  /**
-   * A fetch with the global `Response`. It follows redirects, to other origins without credentials.
-   * @throws HttpPoolError, an error of undici, or the reason of `signal`
-   */
-  fetch(input: string | URL | Request, init?: PoolFetchInit): Promise<Response> {
-    return leanFetch(this, input, init, this.#maxRedirects);
   }
 
   stats(): PoolAgentStats {

@@ -1,6 +1,8 @@
 import type { PoolEvents } from "./pool-events.ts";
 import { safely } from "./safely.ts";
 import { InvalidArgumentError } from "./errors.ts";
+import type { PoolFetchInit } from "./fetch-request.ts";
+import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { Dispatcher, Dispatcher1Wrapper } from "./undici.ts";
 
@@ -8,9 +10,24 @@ type Listener<E, K extends keyof E> = (event: E[K]) => void;
 /** Undici's own events, such as `drain`. */
 type OtherListener = (...args: never[]) => void;
 
+/** Of undici's own methods, those that need what a Proxy does not have. */
+const OWN = new Set<PropertyKey>(["close", "destroy"]);
+
 /** An undici Dispatcher with typed events and undici's two forms of `close` and `destroy`. */
 export abstract class PoolDispatcher<E extends PoolEvents = PoolEvents> extends Dispatcher {
+  /**
+   * A fetch with the global `Response`, which needs no `this`. It follows redirects as far as the dispatcher goes.
+   * Rejects with an HttpPoolError, an error of undici, or the reason of `signal`.
+   */
+  readonly fetch: (input: string | URL | Request, init?: PoolFetchInit) => Promise<Response>;
   readonly #legacy: Dispatcher1Wrapper = new Dispatcher1Wrapper(this);
+  protected readonly maxRedirects: number;
+
+  constructor(maxRedirects: number = DEFAULT_MAX_REDIRECTS) {
+    super();
+    this.maxRedirects = maxRedirects;
+    this.fetch = (input, init) => leanFetch(this, input, init, maxRedirects);
+  }
 
   protected abstract accept(
     options: PoolDispatchOptions,
@@ -55,6 +72,28 @@ export abstract class PoolDispatcher<E extends PoolEvents = PoolEvents> extends 
       handler.onResponseError(null as unknown as Dispatcher.DispatchController, error as Error);
       return false;
     }
+  }
+
+  /** The same dispatcher with interceptors before `dispatch`, `fetch`, `request` and the like. */
+  override compose(...interceptors: Dispatcher.DispatcherComposeInterceptor[]): this;
+  override compose(interceptors: Dispatcher.DispatcherComposeInterceptor[]): this;
+  override compose(...interceptors: never[]): this {
+    const dispatch: unknown = Reflect.get(super.compose(...interceptors), "dispatch");
+    const bound = new Map<unknown, unknown>();
+    // Undici's Proxy calls methods on itself, where private fields are not.
+    const get = (target: this, key: PropertyKey): unknown => {
+      if (key === "dispatch") return dispatch;
+      if (key === "fetch") return fetch;
+      const value: unknown = Reflect.get(target, key, target);
+      if (typeof value !== "function" || (key in Dispatcher.prototype && !OWN.has(key)))
+        return value;
+      if (!bound.has(value)) bound.set(value, value.bind(target));
+      return bound.get(value);
+    };
+    const composed: this = new Proxy(this, { get });
+    const fetch: typeof this.fetch = (input, init) =>
+      leanFetch(composed, input, init, this.maxRedirects);
+    return composed;
   }
 
   /** Takes no new requests, lets those under way and waiting end, and closes the connections. */

@@ -2,13 +2,28 @@ import { isIP } from "node:net";
 import type { Dispatcher } from "undici";
 import { InvalidArgumentError } from "./errors.ts";
 
-/** `lane: "stream"` is for a response without an end: it gets a connection beyond `maxConnections`. */
 export interface PoolDispatchOptions extends Dispatcher.DispatchOptions {
-  readonly lane?: "request" | "stream";
+  /**
+   * `"stream"` is for a response without an end, and that of an upgrade: it gets a connection beyond
+   * `maxConnections`, at most `maxStreams` of them. `"reply"` is for a short message for which requests under
+   * way may wait: when every connection is in use it gets one beyond, at most `maxReplies` of them.
+   */
+  readonly lane?: RequestLane | undefined;
+  /** Silence in an event stream, comments not counted, in milliseconds; without it, and with 0, it may last. */
+  readonly eventTimeout?: number | undefined;
   /** Header whose value keeps a session at one upstream of an `UpstreamGroup`; in lower case. */
   readonly affinityHeader?: string;
   /** TLS name; that of the origin if not given. */
   readonly servername?: string;
+}
+
+export type RequestLane = "request" | "stream" | "reply";
+
+const LANES: readonly unknown[] = ["request", "stream", "reply"];
+
+/** An upgraded connection is in use for as long as a stream. */
+export function laneOf({ lane, method, upgrade }: PoolDispatchOptions): RequestLane {
+  return lane ?? (upgrade || method === "CONNECT" ? "stream" : "request");
 }
 
 /**
@@ -20,8 +35,8 @@ export function prepareDispatch(options: PoolDispatchOptions, upstream: URL): Po
     throw new InvalidArgumentError("options", "an object", options);
   checkOrigin(options.origin, upstream);
   const { lane, method, reset, servername } = options;
-  if (lane !== undefined && lane !== "request" && lane !== "stream")
-    throw new InvalidArgumentError("lane", '"request" or "stream"', lane);
+  if (lane !== undefined && !LANES.includes(lane))
+    throw new InvalidArgumentError("lane", '"request", "stream" or "reply"', lane);
   // Undici closes a connection after HEAD, unless it is told not to.
   const keepAfterHead = method === "HEAD" && reset === undefined;
   // Undici closes a connection when the Host header asks for another TLS name than the last one.

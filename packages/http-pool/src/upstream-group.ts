@@ -1,6 +1,5 @@
 import type { Dispatcher } from "undici";
 import { InvalidArgumentError, PoolClosedError } from "./errors.ts";
-import type { PoolFetchInit } from "./fetch-request.ts";
 import { GroupCore } from "./group-core.ts";
 import type { GroupEvents } from "./group-events.ts";
 import { GroupExchange } from "./group-exchange.ts";
@@ -9,7 +8,6 @@ import { checkWeight, resolveGroupOptions } from "./group-options.ts";
 import type { UpstreamGroupOptions, UpstreamOptions } from "./group-options.ts";
 import { groupStatsOf, sumTotals, totalsOf } from "./group-stats.ts";
 import type { UpstreamGroupStats, UpstreamTotals } from "./group-stats.ts";
-import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { parseOrigin } from "./options.ts";
 import { PoolDispatcher } from "./pool-dispatcher.ts";
@@ -59,14 +57,6 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
   /** What requests are addressed to. */
   get origin(): string {
     return this.#core.name;
-  }
-
-  /**
-   * A fetch with the global `Response`. It follows redirects within the group.
-   * @throws HttpPoolError, an error of undici, or the reason of `signal`
-   */
-  fetch(input: string | URL | Request, init?: PoolFetchInit): Promise<Response> {
-    return leanFetch(this, input, init, DEFAULT_MAX_REDIRECTS);
   }
 
   /**
