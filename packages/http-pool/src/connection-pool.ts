@@ -20,7 +20,6 @@ import { laneOf, prepareDispatch } from "./prepare-dispatch.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { mayReplay } from "./replay.ts";
 import { Report } from "./report.ts";
-import { safely } from "./safely.ts";
 import { callStack } from "./call-stack.ts";
 import { Slots } from "./slots.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -62,6 +61,7 @@ export class ConnectionPool extends PoolDispatcher {
     this.#report = new Report(this.upstream, this.#counters, now, {
       listens: (event) => this.listenerCount(event) > 0,
       send: (event, value) => this.send(event, value),
+      announce: (event, error) => this.announce(event, this.#url, [], error),
     });
     this.#queue = new WaitQueue(this.#options, (exchange) => this.#expire(exchange));
     this.#slots = new Slots(this.#url, this.#options, maxIdle, this.#report, {
@@ -106,6 +106,8 @@ export class ConnectionPool extends PoolDispatcher {
       again: (exchange, error) => this.#again(exchange, error),
     };
     this.#sweeper.arm();
+    // Once listeners could be added.
+    if (this.#options.minIdle > 0) queueMicrotask(() => this.#sweeper.fill());
   }
 
   /**
@@ -346,6 +348,6 @@ export class ConnectionPool extends PoolDispatcher {
       this.#over();
     if (!this.#needDrain || this.#slots.idle + this.#slots.free === 0) return;
     this.#needDrain = false;
-    safely('a listener of "drain"', () => this.emit("drain", this.#url));
+    this.announce("drain", this.#url, []);
   }
 }

@@ -113,14 +113,15 @@ export class CircuitOpenError extends HttpPoolError implements GroupErrorDetails
   }
 }
 
-/** The upstream resolves only to addresses that `allowAddress` refuses. Nothing was sent. */
+/** The upstream resolves only to addresses that `allowAddress` refuses; `cause` is what it threw. Nothing was sent. */
 export class AddressNotAllowedError extends HttpPoolError {
   readonly upstream: string;
 
-  constructor(upstream: string) {
+  constructor(upstream: string, cause?: unknown) {
     super(
       "HTTP_POOL_ADDRESS_NOT_ALLOWED",
       `${upstream}: its address is refused by allowAddress; use another URL or change the guard`,
+      ...(cause === undefined ? [] : [{ cause }]),
     );
     this.upstream = upstream;
   }
@@ -207,11 +208,14 @@ export function openError(details: UpstreamErrorDetails, cause: unknown): HttpPo
   return new UpstreamUnavailableError(details, cause);
 }
 
-/** Undici's error for what is not HTTP has no code, and holds the bytes that came: they may be secret. */
-export function responseError(upstream: string, error: Error): Error {
-  return error.name === "HTTPParserError"
-    ? new InvalidResponseError(upstream, error.message)
-    : error;
+/**
+ * Undici's error for what is not HTTP has no code, and holds the bytes that came: they may be secret. Its own
+ * time-out of a body, which a request can ask for, is the same as the pool's.
+ */
+export function responseError(upstream: string, error: Error, bodyTimeoutMs: number): Error {
+  if (error.name === "HTTPParserError") return new InvalidResponseError(upstream, error.message);
+  const isTimeout = "code" in error && error.code === "UND_ERR_BODY_TIMEOUT";
+  return isTimeout ? new BodyTimeoutError(upstream, bodyTimeoutMs) : error;
 }
 
 function describe(value: unknown): string {

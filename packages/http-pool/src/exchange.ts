@@ -236,7 +236,9 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
 
   onResponseError(_controller: Controller | null, cause: Error): void {
     const error =
-      this.connection === undefined ? cause : responseError(this.connection.upstream, cause);
+      this.connection === undefined
+        ? cause
+        : responseError(this.connection.upstream, cause, this.options.bodyTimeout ?? 0);
     if (!this.done && !this.#aborted && this.#carrier.again(this, error)) return;
     this.#carrier.release(this, error);
     this.fail(error instanceof NotWrittenError ? this.#carrier.unavailable(this, error) : error);

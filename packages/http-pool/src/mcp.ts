@@ -7,22 +7,23 @@ import { McpCalls } from "./mcp-calls.ts";
 import type { McpScope } from "./mcp-calls.ts";
 import { CALL, readPost } from "./mcp-message.ts";
 import type { McpPost } from "./mcp-message.ts";
+import { refuseUnknown } from "./options.ts";
 import type { PoolAgent } from "./pool-agent.ts";
 import type { UpstreamGroup } from "./upstream-group.ts";
 
 export interface McpFetchOptions {
   /** How long a `tools/call` may take to answer, and be silent while it answers with events; 0 switches it off. */
-  readonly callTimeoutMs?: number;
+  readonly callTimeoutMs?: number | undefined;
   /**
    * How long every other message may take to answer, the pool's `headersTimeoutMs` by default, and be silent while it
    * answers with events, `callTimeoutMs` by default; 0 switches both off.
    */
-  readonly requestTimeoutMs?: number;
+  readonly requestTimeoutMs?: number | undefined;
   /**
    * Whether a tool only reads, or does no harm when it is called twice (its hints `readOnlyHint` and
    * `idempotentHint`): by name, or a function of the name. None by default.
    */
-  readonly replayableTools?: Iterable<string> | ((toolName: string) => boolean);
+  readonly replayableTools?: (Iterable<string> | ((toolName: string) => boolean)) | undefined;
 }
 
 const DEFAULT_CALL_TIMEOUT_MS = 300_000;
@@ -53,12 +54,13 @@ export function mcpFetch(
   pool: ConnectionPool | PoolAgent | UpstreamGroup,
   options: McpFetchOptions = {},
 ): typeof fetch {
-  const { callTimeoutMs = DEFAULT_CALL_TIMEOUT_MS, requestTimeoutMs } = options;
+  const { callTimeoutMs = DEFAULT_CALL_TIMEOUT_MS, requestTimeoutMs, replayableTools } = options;
+  refuseUnknown("", options, { callTimeoutMs, requestTimeoutMs, replayableTools });
   checkTimeout("callTimeoutMs", callTimeoutMs);
   if (requestTimeoutMs !== undefined) checkTimeout("requestTimeoutMs", requestTimeoutMs);
   const usual = requestTimeoutMs === undefined ? {} : { headersTimeoutMs: requestTimeoutMs };
   const always = { affinityHeader: SESSION_HEADER, ...usual };
-  const isReplayable = readTools(options.replayableTools ?? []);
+  const isReplayable = readTools(replayableTools ?? []);
   const calls = new McpCalls();
   const otherTimeoutMs = requestTimeoutMs ?? callTimeoutMs;
   const settingsOf = (post: McpPost): PoolFetchInit => {

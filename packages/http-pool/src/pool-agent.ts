@@ -3,7 +3,7 @@ import { ConnectionPool } from "./connection-pool.ts";
 import { PoolClosedError, PoolExhaustedError } from "./errors.ts";
 import { DEFAULT_MAX_REDIRECTS } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
-import { integer, optionalFn, parseOrigin, resolvePoolOptions } from "./options.ts";
+import { integer, optionalFn, parseOrigin, refuseUnknown, resolvePoolOptions } from "./options.ts";
 import type { ConnectionPoolOptions } from "./options.ts";
 import { PoolDispatcher } from "./pool-dispatcher.ts";
 import { PoolRelay } from "./pool-relay.ts";
@@ -15,16 +15,22 @@ import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { UpstreamLabels } from "./upstream-labels.ts";
 
 const RETRY_AFTER_MS = 1000;
+const KNOWN: PoolAgentOptions = {
+  maxOrigins: undefined,
+  pool: undefined,
+  maxRedirects: undefined,
+  allowAddress: undefined,
+};
 
 export interface PoolAgentOptions {
   /** Origins with a pool at the same time; the one unused longest gives way. */
-  readonly maxOrigins?: number;
+  readonly maxOrigins?: number | undefined;
   /** Of every pool. */
-  readonly pool?: ConnectionPoolOptions;
+  readonly pool?: ConnectionPoolOptions | undefined;
   /** That `fetch` follows. */
-  readonly maxRedirects?: number;
+  readonly maxRedirects?: number | undefined;
   /** Asked for every address at connect time, after DNS, for redirects too. */
-  readonly allowAddress?: (address: string) => boolean;
+  readonly allowAddress?: ((address: string) => boolean) | undefined;
 }
 
 /** The sum of all upstreams, those whose pool is gone included. */
@@ -54,6 +60,7 @@ export class PoolAgent extends PoolDispatcher {
     super(integer("maxRedirects", options.maxRedirects ?? DEFAULT_MAX_REDIRECTS, 0));
     const { allowAddress = options.pool?.allowAddress } = options;
     optionalFn("allowAddress", allowAddress);
+    refuseUnknown("", options, KNOWN);
     this.#maxOrigins = integer("maxOrigins", options.maxOrigins ?? 100, 1);
     this.#poolOptions = { ...options.pool, ...(allowAddress && { allowAddress }) };
     resolvePoolOptions(this.#poolOptions);
@@ -63,6 +70,14 @@ export class PoolAgent extends PoolDispatcher {
       () => this.#all(),
       (event, value) => this.send(event, value),
     );
+  }
+
+  /**
+   * Opens connections to an origin until `count` are open; as many as `minIdle`, at least one, by default.
+   * @throws InvalidArgumentError, UpstreamUnavailableError, AddressNotAllowedError, PoolExhaustedError
+   */
+  async warmUp(origin: string | URL, count?: number): Promise<void> {
+    await this.#poolOf(parseOrigin("origin", origin).origin).warmUp(count);
   }
 
   stats(): PoolAgentStats {
@@ -112,7 +127,7 @@ export class PoolAgent extends PoolDispatcher {
     if (this.#pools.size >= this.#maxOrigins) this.#evict(origin);
     this.#labels.of(origin);
     const pool = new ConnectionPool(origin, this.#poolOptions);
-    pool.on("drain", (url: URL) => this.emit("drain", url));
+    this.follow(pool);
     this.#relay.add(pool);
     return pool;
   }

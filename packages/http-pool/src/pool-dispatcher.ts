@@ -3,12 +3,15 @@ import { safely } from "./safely.ts";
 import { InvalidArgumentError } from "./errors.ts";
 import type { PoolFetchInit } from "./fetch-request.ts";
 import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
-import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import type { PoolDispatchOptions, PoolRequestOptions } from "./prepare-dispatch.ts";
 import { Dispatcher, Dispatcher1Wrapper } from "./undici.ts";
 
 type Listener<E, K extends keyof E> = (event: E[K]) => void;
 /** Undici's own events, such as `drain`. */
 type OtherListener = (...args: never[]) => void;
+
+const UNDICI_EVENTS = ["connect", "disconnect", "connectionError", "drain"] as const;
+type UndiciEvent = (typeof UNDICI_EVENTS)[number];
 
 /** Of undici's own methods, those that need what a Proxy does not have. */
 const OWN = new Set<PropertyKey>(["close", "destroy"]);
@@ -21,6 +24,8 @@ export abstract class PoolDispatcher<E extends PoolEvents = PoolEvents> extends 
    */
   readonly fetch: (input: string | URL | Request, init?: PoolFetchInit) => Promise<Response>;
   readonly #legacy: Dispatcher1Wrapper = new Dispatcher1Wrapper(this);
+  #closed = false;
+  #destroyed = false;
   protected readonly maxRedirects: number;
 
   constructor(maxRedirects: number = DEFAULT_MAX_REDIRECTS) {
@@ -96,10 +101,25 @@ export abstract class PoolDispatcher<E extends PoolEvents = PoolEvents> extends 
     return composed;
   }
 
+  /** Undici's `request`, which besides takes `lane`, `affinityHeader` and `eventTimeout`. */
+  override request<T = null>(
+    options: Dispatcher.RequestOptions<T> & PoolRequestOptions,
+  ): Promise<Dispatcher.ResponseData<T>>;
+  override request<T = null>(
+    options: Dispatcher.RequestOptions<T> & PoolRequestOptions,
+    callback: (error: Error | null, data: Dispatcher.ResponseData<T>) => void,
+  ): void;
+  override request<T>(
+    ...args: [Dispatcher.RequestOptions<T>]
+  ): Promise<Dispatcher.ResponseData<T>> {
+    return super.request<T>(...args);
+  }
+
   /** Takes no new requests, lets those under way and waiting end, and closes the connections. */
   override close(): Promise<void>;
   override close(onClosed: () => void): void;
   override close(onClosed?: () => void): Promise<void> {
+    this.#closed = true;
     const closed = this.end();
     if (onClosed !== undefined) void closed.then(onClosed);
     return closed;
@@ -112,6 +132,8 @@ export abstract class PoolDispatcher<E extends PoolEvents = PoolEvents> extends 
   override destroy(first?: Error | null | (() => void), second?: () => void): Promise<void> {
     const error = typeof first === "function" ? undefined : (first ?? undefined);
     const onDestroyed = typeof first === "function" ? first : second;
+    this.#closed = true;
+    this.#destroyed = true;
     const destroyed = this.kill(error);
     if (onDestroyed !== undefined) void destroyed.then(onDestroyed);
     return destroyed;
@@ -119,6 +141,38 @@ export abstract class PoolDispatcher<E extends PoolEvents = PoolEvents> extends 
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** Whether `close` or `destroy` was called. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
+  /** Whether `destroy` was called. */
+  get destroyed(): boolean {
+    return this.#destroyed;
+  }
+
+  /** One of undici's own events, from this dispatcher or from one behind it. */
+  protected announce(
+    event: UndiciEvent,
+    origin: URL,
+    targets: readonly Dispatcher[],
+    error?: Error,
+  ): void {
+    if (this.listenerCount(event) === 0) return;
+    const all = [this, ...targets];
+    safely(`a listener of "${event}"`, () =>
+      super.emit(event as "disconnect", origin, all, error as never),
+    );
+  }
+
+  /** Passes on undici's own events of a dispatcher behind this one. */
+  protected follow(dispatcher: Dispatcher): void {
+    for (const event of UNDICI_EVENTS)
+      dispatcher.on(event as "disconnect", (origin, targets, error) =>
+        this.announce(event, origin, targets, error),
+      );
   }
 
   /** A listener that throws does not harm the pool. */

@@ -1,6 +1,7 @@
 import { isIP } from "node:net";
 import type { Dispatcher } from "undici";
 import { InvalidArgumentError } from "./errors.ts";
+import { timeout } from "./options.ts";
 
 export interface PoolDispatchOptions extends Dispatcher.DispatchOptions {
   /**
@@ -11,11 +12,20 @@ export interface PoolDispatchOptions extends Dispatcher.DispatchOptions {
   readonly lane?: RequestLane | undefined;
   /** Silence in an event stream, comments not counted, in milliseconds; without it, and with 0, it may last. */
   readonly eventTimeout?: number | undefined;
-  /** Header whose value keeps a session at one upstream of an `UpstreamGroup`; in lower case. */
-  readonly affinityHeader?: string;
+  /**
+   * Header with the name of a session, which keeps to the upstream of an `UpstreamGroup` that gave that name to it
+   * with an answer.
+   */
+  readonly affinityHeader?: string | undefined;
   /** TLS name; that of the origin if not given. */
-  readonly servername?: string;
+  readonly servername?: string | undefined;
 }
+
+/** What this package adds to the options of undici's `request`. */
+export type PoolRequestOptions = Pick<
+  PoolDispatchOptions,
+  "lane" | "affinityHeader" | "eventTimeout"
+>;
 
 export type RequestLane = "request" | "stream" | "reply";
 
@@ -34,7 +44,8 @@ export function prepareDispatch(options: PoolDispatchOptions, upstream: URL): Po
   if (typeof options !== "object" || options === null)
     throw new InvalidArgumentError("options", "an object", options);
   checkOrigin(options.origin, upstream);
-  const { lane, method, reset, servername } = options;
+  const { eventTimeout, lane, method, reset, servername } = options;
+  if (eventTimeout !== undefined) timeout("eventTimeout", eventTimeout);
   if (lane !== undefined && !LANES.includes(lane))
     throw new InvalidArgumentError("lane", '"request", "stream" or "reply"', lane);
   // Undici closes a connection after HEAD, unless it is told not to.
@@ -51,9 +62,17 @@ export function prepareDispatch(options: PoolDispatchOptions, upstream: URL): Po
 
 function checkOrigin(origin: string | URL | null | undefined, upstream: URL): void {
   if (origin === undefined || origin === null || origin === upstream.origin) return;
-  const given = URL.parse(String(origin))?.origin;
-  if (given !== upstream.origin)
-    throw new InvalidArgumentError("origin", `${upstream.origin}, the pool's`, given ?? "no URL");
+  const given = URL.parse(String(origin));
+  if (given?.origin === upstream.origin) return;
+  const { hostname = "" } = given ?? {};
+  // As from undici's interceptor for DNS, whose choice of an address would be lost.
+  const isAddress = isIP(hostname) !== 0 || hostname.startsWith("[");
+  const advice = isAddress ? "; to choose its address yourself use the option lookup" : "";
+  throw new InvalidArgumentError(
+    "origin",
+    `${upstream.origin}, the pool's${advice}`,
+    given?.origin ?? "no URL",
+  );
 }
 
 function nameOf({ hostname, protocol }: URL): string | undefined {

@@ -66,8 +66,7 @@ export class Sweeper {
   /** A connection that lived for long enough is replaced at once; one that ended early waits for the sweep. */
   replace({ openedAt, lane }: Connection): void {
     if (this.#minIdle === 0 || lane !== "request") return;
-    if (this.#options.now() - openedAt >= REPLACED_AFTER_MS)
-      this.#fill(this.#slots.missing(this.#minIdle));
+    if (this.#options.now() - openedAt >= REPLACED_AFTER_MS) this.fill();
   }
 
   #sweep(): void {
@@ -79,11 +78,12 @@ export class Sweeper {
       this.#endLasting(exchange, now);
     }
     this.#slots.sweep(this.#minIdle);
-    this.#fill(this.#slots.missing(this.#minIdle));
+    this.fill();
   }
 
-  #fill(missing: number): void {
-    for (let left = missing; left > 0; left -= 1) {
+  /** Opens what `minIdle` lacks. */
+  fill(): void {
+    for (let left = this.#slots.missing(this.#minIdle); left > 0; left -= 1) {
       // A failure is counted and reported; the next sweep tries again.
       this.#openOne().catch(() => undefined);
     }

@@ -358,7 +358,7 @@ describe("a keep-alive connection that is dead already", () => {
     const { origin, stop } = await staleServer();
     await using pool = new ConnectionPool(origin);
     expect(await text(pool.fetch(origin))).toBe("ok");
-    const init = { method: "PUT", body: new Blob(["x"]) };
+    const init = { method: "PUT", body: new Blob(["x"]).stream(), duplex: "half" as const };
     expect((await rejection(pool.fetch(origin, init))).code).toMatch(
       /^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/,
     );
