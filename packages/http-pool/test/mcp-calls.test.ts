@@ -191,3 +191,89 @@ describe.each(["v1", "v2"])("a client of the %s SDK", (sdk) => {
     );
   });
 });
+
+describe("a cancellation", () => {
+  const call = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call" });
+  const cancel = JSON.stringify({
+    jsonrpc: "2.0",
+    method: "notifications/cancelled",
+    params: { requestId: 1 },
+  });
+
+  /** Calls never end, everything else is accepted. */
+  async function hanging(): Promise<TestServer> {
+    return new TestServer((request, response) => {
+      let body = "";
+      request.on("data", (chunk: Buffer) => (body += chunk.toString()));
+      request.on("end", () => {
+        if (body !== call) return response.writeHead(202).end();
+        response.setHeader("content-type", "text/event-stream");
+        return response.write("data: 1\n\n");
+      });
+    }).start();
+  }
+
+  /** Whether the answer to each call has ended when a cancellation came with `by`. */
+  async function ended(calls: RequestInit[], by: RequestInit): Promise<boolean[]> {
+    await using server = await hanging();
+    await using pool = new ConnectionPool(server.origin);
+    const fetch = mcpFetch(pool);
+    const outcomes = await Promise.all(
+      calls.map(async (init) => {
+        const response = await fetch(server.origin, { ...init, method: "POST", body: call });
+        const outcome = { ended: false };
+        void response.text().then(
+          () => (outcome.ended = true),
+          () => undefined,
+        );
+        return outcome;
+      }),
+    );
+    await fetch(server.origin, { ...by, method: "POST", body: cancel });
+    for (let turns = 0; turns < 20; turns += 1)
+      await new Promise((resolve) => setImmediate(resolve));
+    const result = outcomes.map((outcome) => outcome.ended);
+    await pool.destroy();
+    return result;
+  }
+
+  const session = (id: string): RequestInit => ({ headers: { "Mcp-Session-Id": id } });
+  const transport = (): RequestInit => ({ signal: new AbortController().signal });
+
+  test("ends the request of its own session and no other", async () => {
+    expect(await ended([session("a"), session("b")], session("a"))).toEqual([true, false]);
+    expect(await ended([session("a")], {})).toEqual([false]);
+  });
+
+  test("without sessions, the request of its own transport and no other", async () => {
+    const [one, other] = [transport(), transport()];
+    expect(await ended([one, other], other)).toEqual([false, true]);
+  });
+
+  test("ends nothing when it could mean several", async () => {
+    expect(await ended([{}, {}], {})).toEqual([false, false]);
+    expect(await ended([{}], {})).toEqual([true]);
+  });
+
+  test("fails a request to which nothing has come, and its connection is free", async () => {
+    const arrived = Promise.withResolvers<void>();
+    await using server = await new TestServer((request, response) => {
+      let body = "";
+      request.on("data", (chunk: Buffer) => (body += chunk.toString()));
+      request.on("end", () => {
+        if (body === call) arrived.resolve();
+        else response.writeHead(400).end();
+      });
+    }).start();
+    await using pool = new ConnectionPool(server.origin, { maxConnections: 1 });
+    const fetch = mcpFetch(pool);
+    const lost = rejection(fetch(server.origin, { method: "POST", body: call }));
+    await arrived.promise;
+    // Whatever the server says to it.
+    const answer = await fetch(server.origin, { method: "POST", body: cancel });
+    expect(answer.status).toBe(400);
+    expect((await lost).name).toBe("AbortError");
+    await until(() => pool.stats().active === 0);
+    expect(pool.stats()).toMatchObject({ aborted: 1, failed: 0 });
+  });
+});
