@@ -21,7 +21,7 @@ export { UpstreamGroup } from "./upstream-group.ts";
 
 export type { CircuitState } from "./circuit-breaker.ts";
 export type { CloseReason } from "./connection.ts";
-export type { GroupErrorDetails, UpstreamErrorDetails } from "./errors.ts";
+export type { AnyHttpPoolError, GroupErrorDetails, UpstreamErrorDetails } from "./errors.ts";
 export type { FailureKind } from "./failure-kind.ts";
 export type { PoolFetchInit } from "./fetch-request.ts";
 export type {

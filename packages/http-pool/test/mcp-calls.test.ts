@@ -192,6 +192,14 @@ describe.each(["v1", "v2"])("a client of the %s SDK", (sdk) => {
   });
 });
 
+function session(id: string): RequestInit {
+  return { headers: { "Mcp-Session-Id": id } };
+}
+
+function transport(): RequestInit {
+  return { signal: new AbortController().signal };
+}
+
 describe("a cancellation", () => {
   const call = JSON.stringify({ jsonrpc: "2.0", id: 1, method: "tools/call" });
   const cancel = JSON.stringify({
@@ -236,9 +244,6 @@ describe("a cancellation", () => {
     await pool.destroy();
     return result;
   }
-
-  const session = (id: string): RequestInit => ({ headers: { "Mcp-Session-Id": id } });
-  const transport = (): RequestInit => ({ signal: new AbortController().signal });
 
   test("ends the request of its own session and no other", async () => {
     expect(await ended([session("a"), session("b")], session("a"))).toEqual([true, false]);

@@ -27,9 +27,11 @@ test("requests, answers and notifications are told apart", () => {
   });
 });
 
+function cancel(params: unknown): readonly string[] {
+  return readPost(JSON.stringify({ method: "notifications/cancelled", params })).cancelled;
+}
+
 test("a cancellation names its request, if it does", () => {
-  const cancel = (params: unknown): readonly string[] =>
-    readPost(JSON.stringify({ method: "notifications/cancelled", params })).cancelled;
   expect(cancel({ requestId: 7 })).toEqual(["7"]);
   expect(cancel({ requestId: "7" })).toEqual(['"7"']);
   for (const params of [undefined, null, [], { requestId: {} }, { requestId: null }, "7"])
@@ -60,8 +62,11 @@ test("of a large message the members that clients write first and last are read"
   expect(readPost(`[${JSON.stringify(call)}]`)).toMatchObject({ methods: [], requestIds: [] });
 });
 
+function last(piece: string): string | undefined {
+  return lastEventId(Buffer.from(piece));
+}
+
 test("the last event of a piece of a stream is found", () => {
-  const last = (piece: string): string | undefined => lastEventId(Buffer.from(piece));
   expect(last("id: 1\ndata: a\n\nid: 2\ndata: b\n\n")).toBe("2");
   expect(last("id:x y\r\ndata: a\n\n")).toBe("x y");
   for (const piece of ["data: id: 4\n\n", "id: 5", ": id:6\n", "", "identity: 1\n"])

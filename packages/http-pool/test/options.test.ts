@@ -4,9 +4,10 @@ import {
   HttpPoolError,
   InvalidArgumentError,
   PoolAgent,
+  PoolExhaustedError,
   UpstreamGroup,
 } from "../src/index.ts";
-import type { ConnectionPoolOptions } from "../src/index.ts";
+import type { AnyHttpPoolError, ConnectionPoolOptions } from "../src/index.ts";
 import { mcpFetch } from "../src/mcp.ts";
 import { FakeTime } from "./helpers/fake-time.ts";
 import { rejection } from "./helpers/outcome.ts";
@@ -148,4 +149,19 @@ test("an option that is undefined is one that was not given", () => {
   expect(pool.stats().maxConnections).toBe(64);
   const options = { probe: undefined, hedge: undefined, pool: { lookup: undefined } };
   expect(new UpstreamGroup(["http://localhost"], options).stats().usable).toBe(1);
+});
+
+function retryAfterMs(error: AnyHttpPoolError): number {
+  switch (error.code) {
+    case "HTTP_POOL_EXHAUSTED":
+    case "HTTP_POOL_QUEUE_TIMEOUT":
+      return error.retryAfterMs;
+    default:
+      return 0;
+  }
+}
+
+test("a code tells which error it is, to TypeScript too", () => {
+  expect(retryAfterMs(new PoolExhaustedError("http://localhost", "full", 5))).toBe(5);
+  expect(retryAfterMs(new InvalidArgumentError("a", "b", "c"))).toBe(0);
 });
