@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
+import { isEventStream } from "./event-stream.ts";
 import { failureKind } from "./failure-kind.ts";
 import type { GroupContext } from "./group-context.ts";
 import type { GroupExchange } from "./group-exchange.ts";
@@ -98,7 +99,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.replica.watch.remove(this.#watched);
     this.replica.watch.heard();
     this.#judge(statusCode);
-    this.#endless = headers["content-type"]?.startsWith("text/event-stream") === true;
+    this.#endless = isEventStream(headers);
     if (this.#endless) this.#leave();
     this.#exchange.answered(this, statusCode, headers, statusMessage);
   }

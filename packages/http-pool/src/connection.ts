@@ -19,7 +19,7 @@ export type CloseReason =
   | "stale"
   /** Its request failed or was aborted. */
   | "error"
-  /** It was opened for one stream or one health check, which ended. */
+  /** It was opened beyond `maxConnections`, or lost its slot to another, and what it carried ended. */
   | "single"
   /** The pool was closed or destroyed. */
   | "shutdown";
@@ -27,7 +27,7 @@ export type CloseReason =
 /** The connection ended before anything of the request was written. */
 export class NotWrittenError extends Error {}
 
-export type Lane = "request" | "stream" | "probe";
+export type Lane = "request" | "stream" | "reply" | "probe";
 
 /** Undici closes a connection at the end of its keep-alive time with this message. */
 const KEEP_ALIVE_END = "socket idle timeout";
@@ -57,6 +57,8 @@ export class Connection {
   /** Requests that were written to it. */
   requests = 0;
   exchange: Exchange | undefined;
+  /** It speaks another protocol now, and belongs to the caller. */
+  upgraded = false;
   #reason: CloseReason | undefined;
   #adopted = false;
   readonly #options: ResolvedPoolOptions;

@@ -9,13 +9,17 @@ import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { isReplayable } from "./replayable.ts";
 import { closableBody, isPlainBody } from "./request-body.ts";
 import type { RequestBody } from "./request-body.ts";
+import { isEventStream, saysNothing } from "./event-stream.ts";
 import { safely } from "./safely.ts";
+import type { WaitQueue } from "./wait-queue.ts";
 
 type Controller = Dispatcher.DispatchController;
 
 /** What an exchange needs of the pool that carries it. */
 export interface Carrier {
   now(): number;
+  /** Its answer began, and is an event stream. */
+  streaming(exchange: Exchange): void;
   /** The request is about to be written to its connection. */
   started(exchange: Exchange, connection: Connection): void;
   /** It is over for the caller. */
@@ -38,12 +42,15 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   readonly createdAt: number;
   /** Its place in the queue. */
   queueNode: LinkedNode<Exchange> | undefined;
+  queuedIn: WaitQueue | undefined;
   queuedAt = 0;
   queueDeadline = 0;
   connection: Connection | undefined;
   attempts = 0;
   /** The current attempt was written, at least in part. */
   started = false;
+  /** When the head of an event stream came. */
+  answeredAt = 0;
   /** Something of a response came. */
   responded = false;
   statusCode = 0;
@@ -89,6 +96,11 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
 
   get replayable(): boolean {
     return isReplayable(this.options);
+  }
+
+  /** It has no end of its own: a stream that was asked for, or a GET that is answered with events. */
+  get isStream(): boolean {
+    return this.lane === "stream" || (this.endless && this.options.method === "GET");
   }
 
   /** A request of the pool itself, on a connection that it keeps for others. */
@@ -150,8 +162,9 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   }
 
   resume(): void {
+    // Readers ask for more at any time; what was held back is heard from then on.
+    if (this.#paused) this.quietSince &&= this.#carrier.now();
     this.#paused = false;
-    this.quietSince &&= this.#carrier.now();
     this.#inner?.resume();
   }
 
@@ -174,6 +187,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     // The connection is not released: it is in use until it closes.
     this.statusCode = statusCode;
     this.done = true;
+    if (this.connection !== undefined) this.connection.upgraded = true;
     this.#carrier.finished(this, undefined);
     this.#handler.onRequestUpgrade?.(this, statusCode, headers, socket);
   }
@@ -192,12 +206,17 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     this.statusCode = statusCode;
     if (this.connection !== undefined) this.connection.keepAliveHint = headers["keep-alive"];
     this.quietSince = this.#carrier.now();
-    this.endless = headers["content-type"]?.startsWith("text/event-stream") === true;
+    if (statusCode >= 200 && isEventStream(headers)) {
+      this.endless = true;
+      this.answeredAt = this.quietSince;
+      this.#carrier.streaming(this);
+    }
     this.#handler.onResponseStart?.(this, statusCode, headers, statusMessage);
   }
 
   onResponseData(_controller: Controller, chunk: Buffer): void {
-    this.quietSince = this.#carrier.now();
+    // A comment in an event stream says that the connection lives, and no more.
+    if (!this.endless || !saysNothing(chunk)) this.quietSince = this.#carrier.now();
     this.#handler.onResponseData?.(this, chunk);
   }
 
@@ -217,7 +236,9 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
 
   onResponseError(_controller: Controller | null, cause: Error): void {
     const error =
-      this.connection === undefined ? cause : responseError(this.connection.upstream, cause);
+      this.connection === undefined
+        ? cause
+        : responseError(this.connection.upstream, cause, this.options.bodyTimeout ?? 0);
     if (!this.done && !this.#aborted && this.#carrier.again(this, error)) return;
     this.#carrier.release(this, error);
     this.fail(error instanceof NotWrittenError ? this.#carrier.unavailable(this, error) : error);

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
 import { GlobalResponse } from "./builtin-fetch.ts";
 import { decodeBody } from "./content-decoding.ts";
+import { isEventStream } from "./event-stream.ts";
 
 type Controller = Dispatcher.DispatchController;
 type BodyController = ReadableStreamDefaultController<Uint8Array>;
@@ -47,7 +48,7 @@ export class FetchHandler implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200) return;
     const pairs = headerPairs(headers);
-    this.#endless = headers["content-type"]?.startsWith("text/event-stream") ?? false;
+    this.#endless = isEventStream(headers);
     const empty = this.#method === "HEAD" || NULL_BODY.has(status);
     const coding = headers["content-encoding"];
     let body = empty ? null : this.#createBody();

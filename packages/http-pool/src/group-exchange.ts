@@ -8,7 +8,8 @@ import type { FailureKind } from "./failure-kind.ts";
 import type { GroupContext } from "./group-context.ts";
 import type { RetryReason } from "./group-events.ts";
 import { LinkedNode } from "./linked-list.ts";
-import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import { laneOf } from "./prepare-dispatch.ts";
+import type { PoolDispatchOptions, RequestLane } from "./prepare-dispatch.ts";
 import type { Replica } from "./replica.ts";
 import { isReplayable } from "./replayable.ts";
 import { retryAfterMsOf } from "./retry-after.ts";
@@ -26,7 +27,7 @@ const LOST = new Error("another upstream answered first");
  */
 export class GroupExchange implements Controller {
   readonly options: PoolDispatchOptions;
-  readonly lane: "request" | "stream";
+  readonly lane: RequestLane;
   readonly createdAt: number;
   readonly replayable: boolean;
   readonly route: Route;
@@ -53,7 +54,7 @@ export class GroupExchange implements Controller {
     this.#context = context;
     this.#handler = handler;
     this.options = options;
-    this.lane = options.lane ?? "request";
+    this.lane = laneOf(options);
     this.createdAt = context.options.now();
     this.replayable = isReplayable(options) && !options.upgrade && options.method !== "CONNECT";
     this.route = context.router.route(options);

@@ -80,6 +80,7 @@ export class HealthMonitor {
     else if (replica.healthy && -replica.probesInARow >= probe.unhealthyThreshold) {
       replica.healthy = false;
       this.#set.changed();
+      this.#reportHealth(replica);
     }
   }
 
@@ -102,6 +103,7 @@ export class HealthMonitor {
       replica.healthy = true;
       this.startSlowly(replica);
       this.#set.changed();
+      this.#reportHealth(replica);
     }
     const failure = replica.ejection?.reason ?? replica.lastFailure;
     // A probe says nothing of an upstream that takes connections and then fails.
@@ -110,6 +112,10 @@ export class HealthMonitor {
     replica.failuresInARow = 0;
     if (replica.ejection !== undefined) this.#readmit(replica, "probe");
     else if (replica.circuit.state === "open") replica.circuit.tryAgain();
+  }
+
+  #reportHealth({ healthy, probesInARow, upstream }: Replica): void {
+    this.#report.health({ upstream, healthy, probes: Math.abs(probesInARow) });
   }
 
   #eject(replica: Replica, reason: EjectReason): void {

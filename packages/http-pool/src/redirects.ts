@@ -41,5 +41,7 @@ function becomesGet(method: string, status: number): boolean {
 }
 
 function repeatable(body: FetchRequest["body"]): boolean {
-  return body === null || typeof body === "string" || body instanceof Uint8Array;
+  return (
+    body === null || typeof body === "string" || body instanceof Uint8Array || body instanceof Blob
+  );
 }

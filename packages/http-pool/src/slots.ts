@@ -26,13 +26,14 @@ export class Slots {
   readonly #connector: Connector;
   readonly #idle = new IdleList();
   readonly #open = new Set<Connection>();
-  /** Streams and health checks, beyond `max`. */
+  /** Beyond `max`: streams, replies, health checks, and what was lent. */
   readonly #singles = new Set<Connection>();
   /** Of the open ones, those that were told to close; they keep their slot until they are closed. */
   readonly #ending = new Set<Connection>();
   readonly #openings = new Set<(reason?: Error) => void>();
   #connecting = 0;
   #connectingSingles = 0;
+  #replies = 0;
 
   constructor(
     origin: URL,
@@ -73,6 +74,15 @@ export class Slots {
   /** Open or being opened, beyond `max`. */
   get singles(): number {
     return this.#singles.size + this.#connectingSingles;
+  }
+
+  /** Of those, all but the replies. */
+  get streams(): number {
+    return this.singles - this.#replies;
+  }
+
+  get replies(): number {
+    return this.#replies;
   }
 
   get free(): number {
@@ -125,9 +135,38 @@ export class Slots {
   /** Why a connection that comes back must not be used again. */
   unfit(connection: Connection): CloseReason | undefined {
     if (!connection.usable) return connection.closeReason;
-    if (connection.lane !== "request") return "single";
+    if (connection.lane !== "request" || !this.#takeBack(connection)) return "single";
     if (this.#alive > this.max) return "resize";
     return this.#options.now() >= connection.expiresAt ? "lifetime" : undefined;
+  }
+
+  /** Whether it counts against `max`, and is not about to end. */
+  holds(connection: Connection): boolean {
+    return this.#open.has(connection) && !this.#ending.has(connection);
+  }
+
+  /** Its slot goes to another, until it is free again. */
+  lend(connection: Connection): boolean {
+    if (!this.holds(connection)) return false;
+    this.#open.delete(connection);
+    this.#singles.add(connection);
+    return true;
+  }
+
+  /** It lives on without the pool. */
+  letGo(connection: Connection): void {
+    this.#open.delete(connection);
+    this.#singles.delete(connection);
+  }
+
+  /** Whether a connection carries a request that has an end. */
+  get busy(): boolean {
+    for (const connection of this.all()) {
+      const { exchange, upgraded } = connection;
+      if (exchange === undefined || exchange.isStream || upgraded) continue;
+      if (!this.#ending.has(connection)) return true;
+    }
+    return false;
   }
 
   retire(connection: Connection, reason: CloseReason): void {
@@ -182,6 +221,7 @@ export class Slots {
   /** Opens a connection; the returned function gives up, and `done` is then not called. */
   connect(lane: Lane, done: Done): () => void {
     const single = lane !== "request";
+    if (lane === "reply") this.#replies += 1;
     const startedAt = this.#options.now();
     this.#count(single, 1);
     const end = (): void => {
@@ -193,6 +233,7 @@ export class Slots {
       const durationMs = this.#options.now() - startedAt;
       if (socket === undefined) {
         const reason = error ?? new Error("no socket");
+        if (lane === "reply") this.#replies -= 1;
         this.#report.openFailed(reason, durationMs);
         done(reason, undefined);
         this.#owner.settled();
@@ -207,6 +248,7 @@ export class Slots {
       if (!this.#openings.has(cancel)) return;
       end();
       stop();
+      if (lane === "reply") this.#replies -= 1;
       if (reason !== undefined) done(reason, undefined);
       this.#owner.settled();
     };
@@ -219,6 +261,14 @@ export class Slots {
     else this.#connecting += change;
   }
 
+  #takeBack(connection: Connection): boolean {
+    if (this.#open.has(connection)) return true;
+    if (this.free === 0) return false;
+    this.#singles.delete(connection);
+    this.#open.add(connection);
+    return true;
+  }
+
   get #alive(): number {
     return this.#open.size - this.#ending.size;
   }
@@ -228,6 +278,7 @@ export class Slots {
     this.#open.delete(connection);
     this.#ending.delete(connection);
     this.#singles.delete(connection);
+    if (connection.lane === "reply") this.#replies -= 1;
     this.#report.closed(connection);
     this.#owner.closed(connection);
   };

@@ -1,4 +1,9 @@
-import { BodyNotReadError, BodyTimeoutError, RequestBodyTimeoutError } from "./errors.ts";
+import {
+  BodyNotReadError,
+  BodyTimeoutError,
+  PoolClosedError,
+  RequestBodyTimeoutError,
+} from "./errors.ts";
 import type { Connection } from "./connection.ts";
 import type { Exchange } from "./exchange.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
@@ -7,6 +12,8 @@ import type { Slots } from "./slots.ts";
 
 const MIN_INTERVAL_MS = 10;
 const MAX_INTERVAL_MS = 5000;
+/** For which calls that answer with events may go on after `close` when there is no `bodyTimeoutMs`. */
+const LAST_EVENTS_MS = 60_000;
 /** A server that ends connections as soon as they are open is not given new ones in a loop. */
 const REPLACED_AFTER_MS = 1000;
 
@@ -17,7 +24,7 @@ export class Sweeper {
   readonly #report: Report;
   readonly #openOne: () => Promise<void>;
   #cancel: (() => void) | undefined;
-  #finishing = false;
+  #finishingSince: number | undefined;
 
   constructor(
     options: ResolvedPoolOptions,
@@ -42,9 +49,9 @@ export class Sweeper {
     }, intervalOf(this.#options));
   }
 
-  /** Opens nothing more, and lets no event stream that is silent hold up the end. */
+  /** Opens nothing more, and lets no event stream hold up the end for ever. */
   finish(): void {
-    this.#finishing = true;
+    this.#finishingSince ??= this.#options.now();
   }
 
   [Symbol.dispose](): void {
@@ -53,14 +60,13 @@ export class Sweeper {
   }
 
   get #minIdle(): number {
-    return this.#finishing ? 0 : this.#options.minIdle;
+    return this.#finishingSince === undefined ? this.#options.minIdle : 0;
   }
 
   /** A connection that lived for long enough is replaced at once; one that ended early waits for the sweep. */
   replace({ openedAt, lane }: Connection): void {
     if (this.#minIdle === 0 || lane !== "request") return;
-    if (this.#options.now() - openedAt >= REPLACED_AFTER_MS)
-      this.#fill(this.#slots.missing(this.#minIdle));
+    if (this.#options.now() - openedAt >= REPLACED_AFTER_MS) this.fill();
   }
 
   #sweep(): void {
@@ -69,13 +75,15 @@ export class Sweeper {
       if (exchange === undefined || exchange.done) continue;
       this.#findLeak(exchange, now);
       this.#endSilent(exchange, now);
+      this.#endLasting(exchange, now);
     }
     this.#slots.sweep(this.#minIdle);
-    this.#fill(this.#slots.missing(this.#minIdle));
+    this.fill();
   }
 
-  #fill(missing: number): void {
-    for (let left = missing; left > 0; left -= 1) {
+  /** Opens what `minIdle` lacks. */
+  fill(): void {
+    for (let left = this.#slots.missing(this.#minIdle); left > 0; left -= 1) {
       // A failure is counted and reported; the next sweep tries again.
       this.#openOne().catch(() => undefined);
     }
@@ -102,8 +110,18 @@ export class Sweeper {
     }
   }
 
-  #limitOf({ endless, options: { bodyTimeout } }: Exchange): number {
-    return bodyTimeout ?? (endless && !this.#finishing ? 0 : this.#options.bodyTimeoutMs);
+  #limitOf({ endless, options: { bodyTimeout, eventTimeout } }: Exchange): number {
+    return endless
+      ? (eventTimeout ?? bodyTimeout ?? 0)
+      : (bodyTimeout ?? this.#options.bodyTimeoutMs);
+  }
+
+  /** A call that answers with events may go on for a while after `close`, but not for ever. */
+  #endLasting(exchange: Exchange, now: number): void {
+    if (this.#finishingSince === undefined || !exchange.endless) return;
+    const limitMs = this.#options.bodyTimeoutMs || LAST_EVENTS_MS;
+    if (now - this.#finishingSince >= limitMs)
+      exchange.abort(new PoolClosedError(this.#slots.upstream));
   }
 }
 

@@ -1,15 +1,13 @@
 import type { Dispatcher } from "undici";
 import { InvalidArgumentError, PoolClosedError } from "./errors.ts";
-import type { PoolFetchInit } from "./fetch-request.ts";
 import { GroupCore } from "./group-core.ts";
 import type { GroupEvents } from "./group-events.ts";
 import { GroupExchange } from "./group-exchange.ts";
 import { groupFamilies } from "./group-families.ts";
-import { checkWeight, resolveGroupOptions } from "./group-options.ts";
+import { checkWeight, checkZone, resolveGroupOptions } from "./group-options.ts";
 import type { UpstreamGroupOptions, UpstreamOptions } from "./group-options.ts";
 import { groupStatsOf, sumTotals, totalsOf } from "./group-stats.ts";
 import type { UpstreamGroupStats, UpstreamTotals } from "./group-stats.ts";
-import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { parseOrigin } from "./options.ts";
 import { PoolDispatcher } from "./pool-dispatcher.ts";
@@ -62,14 +60,6 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
   }
 
   /**
-   * A fetch with the global `Response`. It follows redirects within the group.
-   * @throws HttpPoolError, an error of undici, or the reason of `signal`
-   */
-  fetch(input: string | URL | Request, init?: PoolFetchInit): Promise<Response> {
-    return leanFetch(this, input, init, DEFAULT_MAX_REDIRECTS);
-  }
-
-  /**
    * Takes requests at once, few at first.
    * @throws InvalidArgumentError also when it is there already, or there are `maxUpstreams`
    */
@@ -118,6 +108,16 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
     replica.draining = true;
     this.#core.set.changed();
     return replica.pool.drain();
+  }
+
+  /**
+   * Opens connections to every upstream until `count` are open to each; as many as `minIdle`, at least one, by
+   * default.
+   * @throws InvalidArgumentError, UpstreamUnavailableError, AddressNotAllowedError
+   */
+  async warmUp(count?: number): Promise<void> {
+    if (this.#ending) throw new PoolClosedError(this.origin);
+    await Promise.all(this.#core.set.all.map(({ pool }) => pool.warmUp(count)));
   }
 
   stats(): UpstreamGroupStats {
@@ -189,7 +189,7 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
       throw new InvalidArgumentError("upstream", `at most ${options.maxUpstreams}`, set.size + 1);
     const replica = this.#core.createReplica(origin, weight, zone);
     this.#labels.of(replica.upstream);
-    replica.pool.on("drain", (url: URL) => this.emit("drain", url));
+    this.follow(replica.pool);
     this.#relay.add(replica.pool);
     set.add(replica);
     router.membersChanged();
@@ -214,12 +214,23 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
   }
 
   /** With an origin of its own, the group's upstreams see that in `Host` and TLS. */
-  #address(options: PoolDispatchOptions): PoolDispatchOptions {
+  #address(given: PoolDispatchOptions): PoolDispatchOptions {
+    const options = withAffinity(given);
     const { origin } = this.#core.options;
     if (origin === undefined) return options;
     const headers = withHeader(options.headers, "host", origin.host);
     return { servername: origin.hostname, ...options, ...(headers && { headers }) };
   }
+}
+
+/** Node gives the names of an answer's headers in lower case. */
+function withAffinity(options: PoolDispatchOptions): PoolDispatchOptions {
+  const { affinityHeader: name } = options;
+  if (name === undefined) return options;
+  if (typeof name !== "string" || name === "")
+    throw new InvalidArgumentError("affinityHeader", "the name of a header", name);
+  const affinityHeader = name.toLowerCase();
+  return affinityHeader === name ? options : { ...options, affinityHeader };
 }
 
 const SESSION = "mcp-session-id";
@@ -233,5 +244,9 @@ interface ReadUpstream {
 function readUpstream(upstream: Upstream): ReadUpstream {
   const isPlain = typeof upstream === "string" || upstream instanceof URL;
   const { origin, weight, zone }: UpstreamOptions = isPlain ? { origin: upstream } : upstream;
-  return { origin: parseOrigin("upstream", origin), weight: checkWeight(weight ?? 1), zone };
+  return {
+    origin: parseOrigin("upstream", origin),
+    weight: checkWeight(weight ?? 1),
+    zone: checkZone(zone),
+  };
 }

@@ -29,6 +29,7 @@ export class WaitQueue {
   push(exchange: Exchange): void {
     exchange.queuedAt = this.#now();
     exchange.queueDeadline = exchange.queuedAt + this.#timeoutMs;
+    exchange.queuedIn = this;
     this.#list.append(nodeOf(exchange));
     this.#arm();
   }
@@ -39,6 +40,7 @@ export class WaitQueue {
     const deadline = exchange.queuedAt + this.#timeoutMs;
     const next = this.#list.first?.queueDeadline ?? deadline;
     exchange.queueDeadline = Math.min(deadline, next);
+    exchange.queuedIn = this;
     this.#list.prepend(nodeOf(exchange));
     this.#arm();
   }
@@ -52,7 +54,8 @@ export class WaitQueue {
   }
 
   remove(exchange: Exchange): boolean {
-    return exchange.queueNode !== undefined && this.#list.remove(exchange.queueNode);
+    if (exchange.queueNode === undefined || exchange.queuedIn !== this) return false;
+    return this.#list.remove(exchange.queueNode);
   }
 
   [Symbol.dispose](): void {

@@ -100,7 +100,8 @@ test("a guard or a lookup that fails refuses", async () => {
   const lookup = resolvingTo("127.0.0.1");
   for (const host of ["127.0.0.1", "some.test"]) {
     const error = await outcome(server, host, { allowAddress: broken, lookup });
-    expect(error).toMatchObject({ code: "HTTP_POOL_UPSTREAM_UNAVAILABLE", cause: thrown });
+    expect(error).toMatchObject({ code: "HTTP_POOL_ADDRESS_NOT_ALLOWED" });
+    expect(error).toHaveProperty("cause", thrown);
   }
   const options = { allowAddress: () => true, lookup: noName };
   expect(await outcome(server, "some.test", options)).toMatchObject({

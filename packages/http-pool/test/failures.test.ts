@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import {
   BodyNotReadError,
   BodyTimeoutError,
+  PoolClosedError,
   ConnectionPool,
   UpstreamUnavailableError,
 } from "../src/index.ts";
@@ -126,13 +127,12 @@ describe("a failure gives the slot back and the next one goes on", () => {
       now: time.now,
       schedule: time.schedule,
     });
-    const bodies = [
-      ...(await brokenAfterFirst(pool.fetch(`${server.origin}/stall`))),
-      ...(await brokenAfterFirst(pool.fetch(`${server.origin}/events`))),
-    ];
+    const [stalled] = await brokenAfterFirst(pool.fetch(`${server.origin}/stall`));
+    const [events] = await brokenAfterFirst(pool.fetch(`${server.origin}/events`));
     const closed = pool.close();
+    expect(await events).toBeInstanceOf(PoolClosedError);
     time.advance(1250);
-    for (const error of await Promise.all(bodies)) expect(error).toBeInstanceOf(BodyTimeoutError);
+    expect(await stalled).toBeInstanceOf(BodyTimeoutError);
     await closed;
     expect(time.pending).toBe(0);
     expect(await pool.healthCheck()).toMatchObject({
@@ -358,7 +358,7 @@ describe("a keep-alive connection that is dead already", () => {
     const { origin, stop } = await staleServer();
     await using pool = new ConnectionPool(origin);
     expect(await text(pool.fetch(origin))).toBe("ok");
-    const init = { method: "PUT", body: new Blob(["x"]) };
+    const init = { method: "PUT", body: new Blob(["x"]).stream(), duplex: "half" as const };
     expect((await rejection(pool.fetch(origin, init))).code).toMatch(
       /^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/,
     );

@@ -81,7 +81,7 @@ test("a pool of one origin does not follow to another", async () => {
   await using server = await new TestServer(redirecting).start();
   await using pool = new ConnectionPool(server.origin);
   const url = `${server.origin}/302?to=http://localhost:1/`;
-  expect(await rejection(pool.fetch(url))).toMatchObject({ code: "HTTP_POOL_INVALID_ARGUMENT" });
+  expect(await rejection(pool.fetch(url))).toMatchObject({ code: "HTTP_POOL_REDIRECT" });
 });
 
 test("manual gives the redirect itself, error refuses it", async () => {

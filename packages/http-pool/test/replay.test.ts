@@ -8,6 +8,7 @@ import { mayReplay } from "../src/replay.ts";
 const carrier: Carrier = {
   now: () => 0,
   started: () => undefined,
+  streaming: () => undefined,
   finished: () => undefined,
   release: () => undefined,
   again: () => false,

@@ -10,6 +10,7 @@ const TIMEOUT_MS = 100;
 const carrier: Carrier = {
   now: () => 0,
   started: () => undefined,
+  streaming: () => undefined,
   finished: () => undefined,
   release: () => undefined,
   again: () => false,
