@@ -146,7 +146,8 @@ export class GuardedTransport {
   readonly #handleSessionClose = (): void => {
     this.#requests.clear();
     const error = this.#session.signal.reason as Error;
-    if (error instanceof ReaderStalledError) this.#destination?.destroy();
+    const notRead = error instanceof ReaderStalledError || this.#session.closeReason === "limit";
+    if (notRead) this.#destination?.destroy();
     if (this.#transportClosed) return;
     this.#transport.onerror?.(error);
     void this.#closeTransport();

@@ -82,16 +82,27 @@ export class Outbox {
     return { sent: this.#dispatch(bytes, send) };
   }
 
+  /** Ends with the session at the latest: a send over a pipe that closed before it drained never settles. */
   async #dispatch(bytes: number, send: () => Promise<void>): Promise<void> {
     const leave = this.inTransit.add(bytes);
-    this.#reader?.observe();
+    const over = Promise.withResolvers<void>();
+    const forget = this.#session.onClose(() => {
+      over.reject(this.#session.signal.reason);
+    });
+    const end = (): void => {
+      forget();
+      this.#whenLeft(leave);
+    };
     try {
+      this.#reader?.observe();
       const sent = send();
       this.#reader?.observe();
-      await sent;
-    } finally {
-      this.#whenLeft(leave);
+      sent.finally(end).then(over.resolve, over.reject);
+    } catch (error) {
+      end();
+      throw error;
     }
+    return over.promise;
   }
 
   /** Calls `leave` when what was sent is flushed, or has reached a response, which then charges it. */
