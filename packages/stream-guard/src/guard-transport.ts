@@ -4,8 +4,10 @@ import type { TransportLike } from "./guarded-transport.ts";
 import { duration, integer } from "./options.ts";
 import type { OpenOptions } from "./options.ts";
 import type { StreamGuard } from "./stream-guard.ts";
+import type { StreamingSession } from "./streaming-session.ts";
 
 const DEFAULT_MAX_WAITING = 100;
+const DEFAULT_MAX_REQUESTS = 1000;
 
 export interface GuardTransportOptions extends OpenOptions {
   /** Where the transport writes, if that is one stream (`process.stdout`): messages count until it drained. */
@@ -14,6 +16,10 @@ export interface GuardTransportOptions extends OpenOptions {
   readonly sendTimeoutMs?: number;
   /** Messages that may wait for room. Together they may be no larger than the session's limit. */
   readonly maxWaiting?: number;
+  /** Requests of the client in progress at once; more are answered with an error. */
+  readonly maxRequests?: number;
+  /** A session of the guard to use, instead of one opened here with the options above. */
+  readonly session?: StreamingSession;
 }
 
 /**
@@ -29,14 +35,20 @@ export function guardTransport<T extends TransportLike>(
   guard: StreamGuard,
   options: GuardTransportOptions = {},
 ): T {
-  const { destination, sendTimeoutMs, maxWaiting = DEFAULT_MAX_WAITING, ...openOptions } = options;
+  const { destination, sendTimeoutMs, session: opened, ...rest } = options;
+  const {
+    maxWaiting = DEFAULT_MAX_WAITING,
+    maxRequests = DEFAULT_MAX_REQUESTS,
+    ...openOptions
+  } = rest;
   if (sendTimeoutMs !== undefined) duration("sendTimeoutMs", sendTimeoutMs);
   integer("maxWaiting", maxWaiting, 0);
-  const session = guard.open(openOptions);
-  const guarded = new GuardedTransport(transport, session, {
+  integer("maxRequests", maxRequests, 1);
+  const guarded = new GuardedTransport(transport, opened ?? guard.open(openOptions), {
     destination,
     sendTimeoutMs,
     maxWaiting,
+    maxRequests,
   });
   return overlay(transport, guarded.facade());
 }

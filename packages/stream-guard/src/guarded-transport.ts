@@ -1,9 +1,16 @@
 import type { ServerResponse } from "node:http";
-import { MemoryLimitError, ReaderStalledError } from "./errors.ts";
-import { endedRequest, isRequest, isResponse, tooLargeResponse } from "./json-rpc.ts";
+import { MemoryLimitError, QueueFullError, ReaderStalledError } from "./errors.ts";
+import {
+  cancelledRequest,
+  isRequest,
+  isResponse,
+  tooLargeResponse,
+  tooManyRequestsResponse,
+} from "./json-rpc.ts";
 import type { JsonRpcMessage } from "./json-rpc.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutboxOptions } from "./outbox.ts";
+import { PendingRequests } from "./pending-requests.ts";
 import { ResponseMeter } from "./response-meter.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
@@ -16,6 +23,10 @@ export interface TransportLike {
   onmessage?: ((message: never, extra?: never) => void) | undefined;
 }
 
+export interface GuardedTransportOptions extends Omit<OutboxOptions, "responses"> {
+  readonly maxRequests: number;
+}
+
 type OnMessage = (message: JsonRpcMessage, extra?: unknown) => void;
 type HandleRequest = (request: unknown, response: unknown, ...rest: unknown[]) => unknown;
 
@@ -26,7 +37,8 @@ export class GuardedTransport {
   readonly #outbox: Outbox;
   readonly #destination: OutboxOptions["destination"];
   readonly #responses = new Set<ServerResponse>();
-  readonly #requests = new Map<unknown, Disposable>();
+  readonly #requests: PendingRequests;
+  readonly #maxRequests: number;
   #onclose: TransportLike["onclose"];
   #onmessage: OnMessage | undefined;
   #transportClosed = false;
@@ -34,11 +46,13 @@ export class GuardedTransport {
   constructor(
     transport: TransportLike,
     session: StreamingSession,
-    options: Omit<OutboxOptions, "responses">,
+    options: GuardedTransportOptions,
   ) {
     this.#transport = transport;
     this.#session = session;
     this.#destination = options.destination;
+    this.#maxRequests = options.maxRequests;
+    this.#requests = new PendingRequests(session, options.maxRequests);
     this.#outbox = new Outbox(session, { ...options, responses: this.#responses });
     this.#onclose = transport.onclose;
     this.#onmessage = transport.onmessage as OnMessage | undefined;
@@ -74,7 +88,7 @@ export class GuardedTransport {
       if (bytes <= this.#session.maxMemoryBytes) await this.#post(message, bytes, options);
       else await this.#refuse(message, bytes, options);
     } finally {
-      this.#endRequest(endedRequest(message));
+      if (isResponse(message)) this.#requests.end(message.id);
     }
   }
 
@@ -108,11 +122,13 @@ export class GuardedTransport {
   #meter(response: ServerResponse): void {
     this.#responses.add(response);
     this.#session.touch();
+    this.#requests.connected(true);
     const meter = new ResponseMeter(response, this.#session, {
       inTransit: this.#outbox.inTransit,
       absorb: true,
       onClose: () => {
         this.#responses.delete(response);
+        this.#requests.connected(this.#responses.size > 0);
         this.#closeWhenQuiet();
       },
     });
@@ -122,14 +138,20 @@ export class GuardedTransport {
   readonly #handleMessage = (message: JsonRpcMessage, extra?: unknown): void => {
     if (this.#session.closed) return;
     this.#session.touch();
-    this.#endRequest(isRequest(message) ? message.id : endedRequest(message));
-    if (isRequest(message)) this.#requests.set(message.id, this.#session.begin());
-    this.#onmessage?.(message, extra);
+    this.#requests.end(cancelledRequest(message));
+    if (!isRequest(message) || this.#requests.tryBegin(message.id))
+      this.#onmessage?.(message, extra);
+    else void this.#refuseRequest(message);
   };
 
-  #endRequest(id: unknown): void {
-    this.#requests.get(id)?.[Symbol.dispose]();
-    this.#requests.delete(id);
+  async #refuseRequest(message: JsonRpcMessage): Promise<void> {
+    const error = new QueueFullError(`requests of session ${this.#session.id}`, this.#maxRequests);
+    const refusal = tooManyRequestsResponse(message, error) as JsonRpcMessage;
+    try {
+      await this.#post(refusal, this.#outbox.cost(refusal), undefined);
+    } catch (reason) {
+      this.#transport.onerror?.(reason as Error);
+    }
   }
 
   readonly #handleClose = (): void => {

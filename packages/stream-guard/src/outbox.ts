@@ -33,7 +33,7 @@ export class Outbox {
   constructor(session: StreamingSession, options: OutboxOptions) {
     this.#session = session;
     this.#options = options;
-    this.inTransit = new InTransit(session);
+    this.inTransit = InTransit.of(session);
     if (options.destination === undefined) return;
     this.#reader = new WritableReader(options.destination);
     session.watchReader(this.#reader);

@@ -24,7 +24,13 @@ test("the exports are exactly these", () => {
     "StreamGuardError",
     "memoryLimitBytes",
   ]);
-  expect(Object.keys(adapter).toSorted()).toEqual(["guardResponse", "guardTransport"]);
+  expect(Object.keys(adapter).toSorted()).toEqual([
+    "BoundedEventStore",
+    "SessionMap",
+    "answerAdmission",
+    "guardResponse",
+    "guardTransport",
+  ]);
 });
 
 test.each(["@mcp-accel/stream-guard", "@mcp-accel/stream-guard/mcp"])(
