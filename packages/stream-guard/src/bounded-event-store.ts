@@ -1,5 +1,6 @@
 import { InTransit } from "./in-transit.ts";
-import { bytes, duration, integer } from "./options.ts";
+import { InvalidArgumentError } from "./errors.ts";
+import { bytes, duration, fn, integer } from "./options.ts";
 import { monotonicNow } from "./schedule.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
@@ -17,6 +18,11 @@ export interface EventStoreOptions {
   readonly maxBytes?: number;
   readonly maxEvents?: number;
   readonly maxAgeMs?: number;
+  /**
+   * What to do for a client that missed events which are no longer kept: `refuse` to resume its stream,
+   * or `skip` what is missing.
+   */
+  readonly onGap?: "refuse" | "skip";
   /** Milliseconds since the epoch; must not jump backwards. */
   readonly now?: () => number;
 }
@@ -42,14 +48,15 @@ type Send = (eventId: string, message: never) => Promise<void>;
 
 /**
  * The history from which one session's streams are resumed, charged to that session. The oldest events
- * are dropped first. A stream can be resumed from an event as long as none after it was dropped; else
- * its id is unknown, and both SDKs answer 400.
+ * are dropped first. A stream can be resumed from an event as long as none after it was dropped; else,
+ * unless gaps are skipped, the event's id is unknown, which both SDKs answer with 400.
  */
 export class BoundedEventStore {
   readonly #session: StreamingSession;
   readonly #maxBytes: number;
   readonly #maxEvents: number;
   readonly #maxAgeMs: number;
+  readonly #skipsGaps: boolean;
   readonly #now: () => number;
   readonly #streams = new Map<string, EventStream>();
   /** Oldest first. */
@@ -66,7 +73,11 @@ export class BoundedEventStore {
     this.#maxBytes = bytes("maxBytes", options.maxBytes ?? half);
     this.#maxEvents = integer("maxEvents", options.maxEvents ?? MAX_EVENTS, 1);
     this.#maxAgeMs = duration("maxAgeMs", options.maxAgeMs ?? MAX_AGE_MS);
-    this.#now = options.now ?? monotonicNow;
+    const { onGap = "refuse" } = options;
+    if (onGap !== "refuse" && onGap !== "skip")
+      throw new InvalidArgumentError("onGap", '"refuse" or "skip"', onGap);
+    this.#skipsGaps = onGap === "skip";
+    this.#now = fn("now", options.now ?? monotonicNow);
     session.onClose(() => {
       this.#clear();
     });
@@ -142,9 +153,8 @@ export class BoundedEventStore {
     const stream = this.#streams.get(streamId);
     const number = Number(digits);
     if (stream === undefined || number > stream.latest) return undefined;
-    return number === stream.latest || stream.events.has(number + 1)
-      ? { stream, number }
-      : undefined;
+    const gapless = number === stream.latest || stream.events.has(number + 1);
+    return gapless || this.#skipsGaps ? { stream, number } : undefined;
   }
 
   #streamOf(id: string): EventStream {

@@ -30,8 +30,7 @@ export function sdkOf(version: "v1" | "v2"): Sdk {
   const v2 = version === "v2";
   return {
     version,
-    transport: (options) =>
-      v2 ? (new HttpV2(options as object) as unknown as HttpV1) : new HttpV1(options),
+    transport: (options) => (v2 ? (new HttpV2(options) as unknown as HttpV1) : new HttpV1(options)),
     server: () => {
       const server = v2
         ? (new ServerV2(INFO, LOGGING) as unknown as ServerV1)
@@ -44,7 +43,7 @@ export function sdkOf(version: "v1" | "v2"): Sdk {
     client: () => (v2 ? (new ClientV2(INFO) as unknown as ClientV1) : new ClientV1(INFO)),
     connection: (url, options) =>
       v2
-        ? (new ConnectionV2(new URL(url), options as object) as unknown as ConnectionV1)
+        ? (new ConnectionV2(new URL(url), options) as unknown as ConnectionV1)
         : new ConnectionV1(new URL(url), options),
   };
 }

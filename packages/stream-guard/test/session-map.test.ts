@@ -282,9 +282,6 @@ describe.each(["v1", "v2"] as const)("SessionMap with SDK %s", (version) => {
   test.each(["transport", "connect"])(
     "a failing %s is answered, reported and forgotten",
     async (name) => {
-      const failing = () => {
-        throw new Error("no server today");
-      };
       await using world = await served({}, { [name]: failing });
       const { guard, errors, sessions, site } = world;
       const response = await site.post(INITIALIZE);
@@ -333,6 +330,10 @@ test.each([
     expect.objectContaining({ argument }),
   );
 });
+
+function failing(): never {
+  throw new Error("no server today");
+}
 
 async function parsed(request: IncomingMessage): Promise<unknown> {
   let text = "";
