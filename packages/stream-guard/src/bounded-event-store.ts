@@ -1,4 +1,5 @@
 import { InTransit } from "./in-transit.ts";
+import { afterAdapterStart } from "./adapter-turn.ts";
 import { InvalidArgumentError } from "./errors.ts";
 import { bytes, duration, fn, integer } from "./options.ts";
 import { monotonicNow } from "./schedule.ts";
@@ -10,8 +11,6 @@ const MAX_AGE_MS = 5 * 60_000;
 const ENTRY_BYTES = 256;
 /** Streams remembered after their last event was dropped. */
 const MAX_EMPTY_STREAMS = 100;
-/** After this long what was replayed has reached the response, which then charges it. */
-const REPLAY_START_MS = 20;
 
 export interface EventStoreOptions {
   /** Bytes of encoded messages kept; half of what the session may hold by default. */
@@ -142,7 +141,7 @@ export class BoundedEventStore {
       for (const { stream, number, json } of events)
         await send(`${stream.id}_${number}`, JSON.parse(json) as never);
     } finally {
-      setTimeout(leave, REPLAY_START_MS).unref();
+      afterAdapterStart(leave);
     }
     return found.stream.id;
   }

@@ -1,5 +1,6 @@
-import type { ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { MemoryLimitError, QueueFullError, ReaderStalledError } from "./errors.ts";
+import { refuse } from "./http-refusal.ts";
 import {
   cancelledRequest,
   isRequest,
@@ -11,6 +12,7 @@ import type { JsonRpcMessage } from "./json-rpc.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutboxOptions } from "./outbox.ts";
 import { PendingRequests } from "./pending-requests.ts";
+import { readBody } from "./request-body.ts";
 import { ResponseMeter } from "./response-meter.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
@@ -25,6 +27,7 @@ export interface TransportLike {
 
 export interface GuardedTransportOptions extends Omit<OutboxOptions, "responses"> {
   readonly maxRequests: number;
+  readonly maxBodyBytes: number;
 }
 
 type OnMessage = (message: JsonRpcMessage, extra?: unknown) => void;
@@ -35,10 +38,9 @@ export class GuardedTransport {
   readonly #transport: TransportLike;
   readonly #session: StreamingSession;
   readonly #outbox: Outbox;
-  readonly #destination: OutboxOptions["destination"];
   readonly #responses = new Set<ServerResponse>();
   readonly #requests: PendingRequests;
-  readonly #maxRequests: number;
+  readonly #options: GuardedTransportOptions;
   #onclose: TransportLike["onclose"];
   #onmessage: OnMessage | undefined;
   #transportClosed = false;
@@ -50,8 +52,7 @@ export class GuardedTransport {
   ) {
     this.#transport = transport;
     this.#session = session;
-    this.#destination = options.destination;
-    this.#maxRequests = options.maxRequests;
+    this.#options = options;
     this.#requests = new PendingRequests(session, options.maxRequests);
     this.#outbox = new Outbox(session, { ...options, responses: this.#responses });
     this.#onclose = transport.onclose;
@@ -114,9 +115,17 @@ export class GuardedTransport {
     }
   }
 
-  readonly #handleRequest: HandleRequest = (request, response, ...rest) => {
-    if (isNodeResponse(response) && !this.#session.closed) this.#meter(response);
-    return handleRequestOf(this.#transport)?.(request, response, ...rest);
+  readonly #handleRequest: HandleRequest = async (request, response, parsedBody, ...rest) => {
+    const handle = handleRequestOf(this.#transport);
+    if (!isNodeResponse(response) || this.#session.closed)
+      return handle?.(request, response, parsedBody, ...rest);
+    this.#meter(response);
+    if (parsedBody !== undefined || !hasMessage(request as IncomingMessage))
+      return handle?.(request, response, parsedBody, ...rest);
+    const { maxBodyBytes } = this.#options;
+    const body = await readBody(request as IncomingMessage, this.#session, maxBodyBytes);
+    if ("value" in body) return handle?.(request, response, body.value, ...rest);
+    return refuse(response, body.refusal);
   };
 
   #meter(response: ServerResponse): void {
@@ -145,7 +154,8 @@ export class GuardedTransport {
   };
 
   async #refuseRequest(message: JsonRpcMessage): Promise<void> {
-    const error = new QueueFullError(`requests of session ${this.#session.id}`, this.#maxRequests);
+    const { maxRequests } = this.#options;
+    const error = new QueueFullError(`requests of session ${this.#session.id}`, maxRequests);
     const refusal = tooManyRequestsResponse(message, error) as JsonRpcMessage;
     try {
       await this.#post(refusal, this.#outbox.cost(refusal), undefined);
@@ -169,7 +179,7 @@ export class GuardedTransport {
     this.#requests.clear();
     const error = this.#session.signal.reason as Error;
     const notRead = error instanceof ReaderStalledError || this.#session.closeReason === "limit";
-    if (notRead) this.#destination?.destroy();
+    if (notRead) this.#options.destination?.destroy();
     if (this.#transportClosed) return;
     this.#transport.onerror?.(error);
     void this.#closeTransport();
@@ -182,6 +192,12 @@ export class GuardedTransport {
       this.#transport.onerror?.(error as Error);
     }
   }
+}
+
+/** Other requests are refused by the transports without reading what they carry. */
+function hasMessage({ method, headers }: IncomingMessage): boolean {
+  const { accept = "", "content-type": type = "" } = headers;
+  return method === "POST" && type.includes("json") && accept.includes("text/event-stream");
 }
 
 function isNodeResponse(response: unknown): response is ServerResponse {

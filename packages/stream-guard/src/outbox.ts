@@ -1,4 +1,5 @@
 import type { Writable } from "node:stream";
+import { afterAdapterStart } from "./adapter-turn.ts";
 import { expectListeners } from "./drain-listeners.ts";
 import { QueueFullError } from "./errors.ts";
 import { InTransit } from "./in-transit.ts";
@@ -7,8 +8,6 @@ import { WritableReader } from "./writable-reader.ts";
 
 /** Room for what a transport adds around a message: SSE fields, an event id, chunked framing. */
 const FRAME_BYTES = 256;
-/** After this long an adapter that was about to send its headers has begun to read its stream. */
-const ADAPTER_START_MS = 20;
 
 export interface OutboxOptions {
   readonly destination: Writable | undefined;
@@ -111,8 +110,8 @@ export class Outbox {
     if (destination?.writableNeedDrain === true && !destination.destroyed)
       this.#whenDrained(destination, leave);
     else if (responses.size === 0) leave();
-    else if ([...responses].every(({ headersSent }) => headersSent)) setImmediate(leave).unref();
-    else setTimeout(leave, ADAPTER_START_MS).unref();
+    else if ([...responses].every(({ headersSent }) => headersSent)) setImmediate(leave);
+    else afterAdapterStart(leave);
   }
 
   #whenDrained(destination: Writable, leave: () => void): void {

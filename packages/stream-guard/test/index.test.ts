@@ -14,6 +14,7 @@ test("the exports are exactly these", () => {
     "LeakDetector",
     "MemoryLimitError",
     "MemoryMonitor",
+    "MessageTooLargeError",
     "OverReleaseError",
     "PoolClosedError",
     "QueueFullError",
@@ -26,6 +27,7 @@ test("the exports are exactly these", () => {
   ]);
   expect(Object.keys(adapter).toSorted()).toEqual([
     "BoundedEventStore",
+    "BoundedLines",
     "SessionMap",
     "answerAdmission",
     "guardResponse",
