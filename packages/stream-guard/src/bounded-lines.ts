@@ -1,6 +1,7 @@
 import { Readable } from "node:stream";
 import { MessageTooLargeError } from "./errors.ts";
 import { bytes, fn } from "./options.ts";
+import { safely } from "./safe-emit.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
@@ -99,7 +100,9 @@ export class BoundedLines extends Readable {
     }
     const dropped = new MessageTooLargeError(this.#droppedBytes, this.#maxLineBytes);
     this.#droppedBytes = 0;
-    this.#onDropped(dropped);
+    safely(() => {
+      this.#onDropped(dropped);
+    });
   }
 
   #extend(part: Buffer): void {

@@ -14,6 +14,7 @@ import type { OutboxOptions } from "./outbox.ts";
 import { PendingRequests } from "./pending-requests.ts";
 import { readBody } from "./request-body.ts";
 import { ResponseMeter } from "./response-meter.ts";
+import { safely } from "./safe-emit.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
 /** The part of an MCP transport that is looked at; everything else is passed through. */
@@ -122,8 +123,8 @@ export class GuardedTransport {
     this.#meter(response);
     if (parsedBody !== undefined || !hasMessage(request as IncomingMessage))
       return handle?.(request, response, parsedBody, ...rest);
-    const { maxBodyBytes } = this.#options;
-    const body = await readBody(request as IncomingMessage, this.#session, maxBodyBytes);
+    const maxBytes = Math.min(this.#options.maxBodyBytes, this.#session.maxMemoryBytes);
+    const body = await readBody(request as IncomingMessage, this.#session, maxBytes);
     if ("value" in body) return handle?.(request, response, body.value, ...rest);
     return refuse(response, body.refusal);
   };
@@ -160,7 +161,7 @@ export class GuardedTransport {
     try {
       await this.#post(refusal, this.#outbox.cost(refusal), undefined);
     } catch (reason) {
-      this.#transport.onerror?.(reason as Error);
+      this.#report(reason as Error);
     }
   }
 
@@ -181,15 +182,19 @@ export class GuardedTransport {
     const notRead = error instanceof ReaderStalledError || this.#session.closeReason === "limit";
     if (notRead) this.#options.destination?.destroy();
     if (this.#transportClosed) return;
-    this.#transport.onerror?.(error);
+    this.#report(error);
     void this.#closeTransport();
   };
+
+  #report(error: Error): void {
+    safely(() => this.#transport.onerror?.(error));
+  }
 
   async #closeTransport(): Promise<void> {
     try {
       await this.#transport.close();
     } catch (error) {
-      this.#transport.onerror?.(error as Error);
+      this.#report(error as Error);
     }
   }
 }

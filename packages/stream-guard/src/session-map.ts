@@ -9,6 +9,7 @@ import type { TransportLike } from "./guarded-transport.ts";
 import { answerAdmission, refuse } from "./http-refusal.ts";
 import type { Refusal } from "./http-refusal.ts";
 import { duration, fn } from "./options.ts";
+import { safely } from "./safe-emit.ts";
 import { unrefSchedule } from "./schedule.ts";
 import type { Schedule } from "./schedule.ts";
 import type { StreamGuard } from "./stream-guard.ts";
@@ -119,7 +120,7 @@ export class SessionMap<T extends SessionTransport> implements AsyncDisposable {
       else await this.#goOn(String(id), request, response, parsedBody);
     } catch (error) {
       if (answerAdmission(response, error)) return;
-      this.#options.onerror?.(error);
+      this.#report(error);
       refuse(response, FAILED);
     }
   }
@@ -205,8 +206,12 @@ export class SessionMap<T extends SessionTransport> implements AsyncDisposable {
     try {
       await transport.close();
     } catch (error) {
-      this.#options.onerror?.(error);
+      this.#report(error);
     }
+  }
+
+  #report(error: unknown): void {
+    safely(() => this.#options.onerror?.(error));
   }
 
   #principalOf(request: IncomingMessage): string | undefined {
