@@ -279,6 +279,28 @@ describe.each(["v1", "v2"] as const)("SessionMap with SDK %s", (version) => {
     expect(sessions.size).toBe(0);
   });
 
+  test("a session whose client goes just as it is initialized is left by nobody either", async () => {
+    const sockets: { destroy(): unknown }[] = [];
+    await using world = await served(
+      {},
+      {
+        transport: (given) =>
+          sdk.transport({
+            ...given,
+            onsessioninitialized: async () => {
+              sockets[0]?.destroy();
+              await until(() => site.lastResponse?.closed === true);
+            },
+          }),
+      },
+    );
+    const { guard, sessions, site } = world;
+    sockets.push(await site.sendAndNeverRead("POST", {}, JSON.stringify(INITIALIZE)));
+    await until(() => site.lastResponse?.closed === true);
+    await until(() => guard.stats().sessions === 0);
+    expect(sessions.size).toBe(0);
+  });
+
   test.each(["transport", "connect"])(
     "a failing %s is answered, reported and forgotten",
     async (name) => {
