@@ -2,7 +2,9 @@
 // by both SDKs, over both transports, with and without the guard, each in a process of its own.
 import { LIMIT_BYTES, NOTIFICATION_BYTES, NOTIFICATIONS, runCase } from "./case.ts";
 import type { CaseResult } from "./case.ts";
+import { longLine } from "./long-lines.ts";
 
+const KIB = 1 << 10;
 const MIB = 1 << 20;
 const HEADINGS = [
   "case",
@@ -35,6 +37,15 @@ not yet taken by the system
 p50, p99: on http, small tool calls of four other clients meanwhile; on stdio, which has one client, how late the
 process's event loop was
 sends: how they ended; on http each is awaited before the next, on stdio none is`);
+
+console.log("\none line on stdin in pieces of 1 KiB, by SDK v1 alone and behind BoundedLines");
+for (const lineBytes of [MIB / 4, MIB / 2, MIB, 2 * MIB]) {
+  const { aloneMs, boundedMs } = await longLine(lineBytes, KIB);
+  const ratio = (aloneMs / boundedMs).toFixed(1);
+  console.log(
+    `${mib(lineBytes)} MiB: ${aloneMs.toFixed(0)} ms, ${boundedMs.toFixed(0)} ms, ${ratio} times as long alone`,
+  );
+}
 
 function cells(result: CaseResult): string[] {
   const { sdk, transport, guarded, peak, held, baseline, chargePeakBytes, outcomes } = result;
