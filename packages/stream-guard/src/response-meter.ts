@@ -51,6 +51,8 @@ export class ResponseMeter {
         wait: () => waitOf(this.#response),
       }),
     ];
+    // One that was closed before, while something else was awaited, does not say so again.
+    if (this.#response.destroyed) this.#onClose();
   }
 
   readonly #meteredWrite = (...written: readonly unknown[]): boolean => {

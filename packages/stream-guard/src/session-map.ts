@@ -156,6 +156,7 @@ export class SessionMap<T extends SessionTransport> implements AsyncDisposable {
     if (method !== "POST")
       return refuse(response, ["GET", "DELETE"].includes(method) ? NO_SESSION : METHOD);
     if (parsedBody !== undefined && !initializes(parsedBody)) return refuse(response, NO_SESSION);
+    if (response.destroyed) return undefined;
     const session = this.#open(request);
     try {
       const transport = this.#transportOf(session, request);

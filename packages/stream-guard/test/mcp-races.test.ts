@@ -12,7 +12,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { StreamGuard } from "@mcp-accel/stream-guard";
 import type { StreamGuardOptions } from "@mcp-accel/stream-guard";
-import { guardTransport, SessionMap } from "@mcp-accel/stream-guard/mcp";
+import { guardResponse, guardTransport, SessionMap } from "@mcp-accel/stream-guard/mcp";
 import type { SessionMapOptions } from "@mcp-accel/stream-guard/mcp";
 import { FakeTime, settle } from "./fake-time.ts";
 import { call, FILL, KIB, log, sdkOf } from "./mcp-clients.ts";
@@ -327,6 +327,23 @@ describe.each(["v1", "v2"] as const)("SDK %s", (version) => {
     });
     rmSync(folder, { recursive: true });
   }, 180_000);
+});
+
+test("guarding a response whose client has already gone leaves no session", async () => {
+  const { now, schedule } = new FakeTime();
+  const guard = new StreamGuard({ now, schedule });
+  const done = Promise.withResolvers<void>();
+  await using site = await Site.listen(async (_request, response) => {
+    await until(() => response.destroyed);
+    const { session } = guardResponse(response, guard);
+    expect([session.closed, session.operations]).toEqual([true, 0]);
+    done.resolve();
+  });
+  const socket = await site.sendAndNeverRead("GET", {});
+  await until(() => site.lastResponse !== undefined);
+  socket.destroy();
+  await done.promise;
+  expect(guard.stats()).toMatchObject({ sessions: 0, usedBytes: 0 });
 });
 
 function broken(): never {

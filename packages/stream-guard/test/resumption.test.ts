@@ -1,3 +1,4 @@
+import { InMemoryEventStore } from "@modelcontextprotocol/sdk/examples/shared/inMemoryEventStore.js";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { StreamGuard } from "@mcp-accel/stream-guard";
@@ -33,14 +34,19 @@ describe.each(["v1", "v2"] as const)("resuming a stream with SDK %s", (version) 
   const sdk = sdkOf(version);
   type Transport = ReturnType<typeof sdk.transport>;
 
-  async function served(events: EventStoreOptions, options: StreamGuardOptions = {}) {
+  async function served(
+    events: EventStoreOptions,
+    options: StreamGuardOptions = {},
+    rival?: InMemoryEventStore,
+  ) {
     const time = new FakeTime();
     const { now, schedule } = time;
     const guard = new StreamGuard({ now, schedule, sessionMaxMemoryBytes: LIMIT, ...options });
     const servers: ReturnType<typeof sdk.server>[] = [];
     const cut = Promise.withResolvers<void>();
     const sessions = new SessionMap<Transport>(guard, {
-      transport: (given) => sdk.transport(given),
+      transport: (given) =>
+        sdk.transport(rival === undefined ? given : { ...given, eventStore: rival }),
       connect: async (transport) => {
         const server = sdk.server();
         server.registerTool(
@@ -151,6 +157,13 @@ describe.each(["v1", "v2"] as const)("resuming a stream with SDK %s", (version) 
     }
     const marks = [...text.matchAll(/"(\d{3}) x/g)].map(([, mark]) => mark);
     expect(marks).toEqual(["394", "395", "396", "397", "398", "399"]);
+  });
+
+  test("a store that does not know its streams, as the SDK's example, leaves a client with an unknown event id on a silent stream", async () => {
+    await using world = await served({}, {}, new InMemoryEventStore());
+    const { listen } = await standalone(world);
+    expect((await listen("unknown")).status).toBe(200);
+    expect((await listen()).status).toBe(200);
   });
 
   test("what is replayed to a client that does not read is charged to its session, and then it stalls", async () => {

@@ -301,6 +301,34 @@ describe.each(["v1", "v2"] as const)("SessionMap with SDK %s", (version) => {
     expect(sessions.size).toBe(0);
   });
 
+  test("requests whose clients went before they were looked at leave nothing behind", async () => {
+    await using world = await served();
+    const { guard, time, servers, sessions, initialize } = world;
+    const headers = await initialize();
+    servers[0]?.registerTool("stuck", { inputSchema: z.object({}) }, () => new Promise(() => {}));
+    let handled = 0;
+    await using slow = await Site.listen(async (request, response) => {
+      const body = await parsed(request);
+      await until(() => response.destroyed);
+      await sessions.handleRequest(request, response, body);
+      handled += 1;
+    });
+    const asks = [{}, headers].map(async (more, index) => {
+      const body = JSON.stringify(index === 0 ? INITIALIZE : call(2, "stuck", {}));
+      const socket = await slow.sendAndNeverRead("POST", more, body);
+      await until(() => slow.lastResponse !== undefined);
+      for (let turn = 0; turn < 20; turn += 1) await settle();
+      socket.destroy();
+    });
+    await Promise.all(asks);
+    await until(() => handled === 2);
+    expect(sessions.size).toBe(1);
+    expect(guard.sessions()[0]?.operations).toBe(0);
+    time.advance(IDLE_MS + 1000);
+    await until(() => guard.stats().sessions === 0);
+    expect(guard.stats().usedBytes).toBe(0);
+  });
+
   test.each(["transport", "connect"])(
     "a failing %s is answered, reported and forgotten",
     async (name) => {
