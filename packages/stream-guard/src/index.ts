@@ -6,6 +6,7 @@ export {
   DrainTimeoutError,
   InvalidArgumentError,
   MemoryLimitError,
+  MessageTooLargeError,
   OverReleaseError,
   PoolClosedError,
   QueueFullError,

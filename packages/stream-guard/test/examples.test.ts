@@ -25,6 +25,7 @@ test.each([
   "examples/under-pressure.ts",
   "examples/leaks.ts",
   "examples/mcp-transport.ts",
+  "examples/mcp-sessions.ts",
 ])("the README shows %s as it is", (path) => {
   expect(readme).toContain(readFileSync(join(root, path), "utf8").trimEnd());
 });
