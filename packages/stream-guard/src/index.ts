@@ -82,4 +82,5 @@ export type { Schedule } from "./schedule.ts";
 export type { PrincipalUsage } from "./session-registry.ts";
 export type { Source } from "./source-reader.ts";
 export type { ReserveOptions, StreamingSession } from "./streaming-session.ts";
+export type { ReadableStreamOptions } from "./web-output.ts";
 export type { WriteToOptions, WriteToResult } from "./write-to.ts";

@@ -1,8 +1,10 @@
-import type { Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
+import type { ReadableStream, WritableStream } from "node:stream/web";
 import { Account } from "./account.ts";
 import type { Bank } from "./account.ts";
 import { SessionClosedError } from "./errors.ts";
 import type { Ledger } from "./ledger.ts";
+import { SessionReadable } from "./node-output.ts";
 import { abortSignal, bytes as checkBytes, duration, fn, record } from "./options.ts";
 import { PipedBatches } from "./pipe.ts";
 import { ReaderWatch } from "./reader.ts";
@@ -12,6 +14,8 @@ import { safely } from "./safe-emit.ts";
 import type { Schedule } from "./schedule.ts";
 import { onAbort } from "./signal-listeners.ts";
 import type { Source } from "./source-reader.ts";
+import { sessionReadableStream } from "./web-output.ts";
+import type { ReadableStreamOptions } from "./web-output.ts";
 import { writeTo } from "./write-to.ts";
 import type { WriteToOptions, WriteToResult } from "./write-to.ts";
 
@@ -259,6 +263,21 @@ export class StreamingSession {
   }
 
   /**
+   * Like `pipe`, as a Node stream of bytes that reads nothing ahead. Destroying it destroys the source; what
+   * fails the source, and the end of the session, destroys it with that error.
+   */
+  readable(source: Source): Readable {
+    this.#ensureOpen();
+    return new SessionReadable(this, this.#account, source);
+  }
+
+  /** Like `readable`, as a web stream: cancelling it destroys the source. */
+  readableStream(source: Source, options: ReadableStreamOptions = {}): ReadableStream<Uint8Array> {
+    this.#ensureOpen();
+    return sessionReadableStream(this, this.#account, source, options);
+  }
+
+  /**
    * Writes the source to `writable`, waiting for it to drain; each chunk is charged until the writable
    * has handed it on. A failure destroys both ends and closes the session.
    *
@@ -266,7 +285,7 @@ export class StreamingSession {
    * @throws DestinationClosedError, MemoryLimitError, SessionClosedError, or the signal's reason
    */
   async writeTo(
-    writable: Writable,
+    writable: Writable | WritableStream<Uint8Array>,
     source: Source,
     options: WriteToOptions = {},
   ): Promise<WriteToResult> {
