@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
+import { discard } from "./discard.ts";
 import { failureKind } from "./failure-kind.ts";
 import type { GroupContext } from "./group-context.ts";
 import type { GroupExchange } from "./group-exchange.ts";
@@ -59,6 +60,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   discard(): void {
     this.#discarded = 0;
     if (this.#endless) this.cancel(UNWANTED);
+    else if (this.#controller !== undefined) discard(this.#controller, UNWANTED);
   }
 
   /** Its upstream has been silent for too long. */

@@ -50,6 +50,8 @@ export class ConnectionPool extends PoolDispatcher {
   readonly #unfinished = { request: 0, stream: 0 };
   #needDrain = false;
   #ending = false;
+  /** What `destroy` was given. */
+  #destroyed: Error | undefined;
 
   /** @throws InvalidArgumentError when the origin or an option is wrong */
   constructor(origin: string | URL, options: ConnectionPoolOptions = {}) {
@@ -88,6 +90,8 @@ export class ConnectionPool extends PoolDispatcher {
     this.#health = new HealthChecker(this.#options, this.#slots, this.#report, probe);
     this.#carrier = {
       now,
+      schedule: this.#options.schedule,
+      headersTimeoutMs: this.#options.headersTimeoutMs,
       started: (exchange, connection) => this.#report.started(exchange, connection),
       finished: (exchange, error) => this.#finished(exchange, error),
       release: (exchange, error) => this.#release(exchange, error),
@@ -187,6 +191,7 @@ export class ConnectionPool extends PoolDispatcher {
   }
 
   protected override kill(error: Error = new PoolClosedError(this.upstream)): Promise<void> {
+    this.#destroyed = error;
     const emptied = this.end();
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift())
       next.fail(error);
@@ -239,13 +244,17 @@ export class ConnectionPool extends PoolDispatcher {
   #assign(exchange: Exchange, connection: Connection): void {
     exchange.attempts += 1;
     exchange.connection = connection;
-    if (exchange.queueNode !== undefined)
-      this.#report.waited(this.#options.now() - exchange.queuedAt);
+    exchange.assignedAt = exchange.createdAt;
+    if (exchange.queueNode !== undefined) {
+      exchange.assignedAt = this.#options.now();
+      this.#report.waited(exchange.assignedAt - exchange.queuedAt);
+    }
     this.#sweeper.arm();
     connection.send(exchange);
   }
 
   #unavailable({ attempts }: Pick<Exchange, "attempts">, error: Error | undefined): Error {
+    if (error !== undefined && error === this.#destroyed) return error;
     return openError(this.#details({ attempts: Math.max(1, attempts) }), error);
   }
 

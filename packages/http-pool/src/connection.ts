@@ -3,7 +3,7 @@ import type { TLSSocket } from "node:tls";
 import { LinkedNode } from "./linked-list.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { Exchange } from "./exchange.ts";
-import { Client } from "./undici.ts";
+import { Client, errors } from "./undici.ts";
 
 /** Why a connection ended. */
 export type CloseReason =
@@ -57,6 +57,8 @@ export class Connection {
   /** Requests that were written to it. */
   requests = 0;
   exchange: Exchange | undefined;
+  /** It speaks another protocol now, and belongs to the caller. */
+  upgraded = false;
   #reason: CloseReason | undefined;
   #adopted = false;
   readonly #options: ResolvedPoolOptions;
@@ -87,6 +89,8 @@ export class Connection {
     socket.once("close", () => queueMicrotask(() => onClosed(this)));
     this.#h2 = (socket as TLSSocket).alpnProtocol === "h2";
     socket.on("readable", this.#onEarly);
+    // Undici listens too, but not before the first request.
+    socket.on("error", () => undefined);
     socket.unref();
   }
 
@@ -114,7 +118,10 @@ export class Connection {
 
   close(reason: CloseReason): void {
     this.#reason ??= reason;
-    this.#socket.destroy();
+    if (this.upgraded) this.#socket.destroy();
+    // Without an error undici takes the end for that of a body that ends with its connection, and tells a
+    // request that it has aborted that all of it came.
+    else this.#socket.destroy(new errors.SocketError("the pool closed the connection"));
   }
 
   #createClient(origin: URL, options: ResolvedPoolOptions): Client {

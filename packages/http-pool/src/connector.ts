@@ -92,7 +92,8 @@ function guarded(
 ): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, options, (error, found, family) => {
-      if (error !== null) {
+      // Some resolvers leave out what is not wrong.
+      if (error) {
         callback(error, found, family);
         return;
       }

@@ -29,6 +29,8 @@ export interface FetchRequest {
 }
 
 const DEFAULT_HEADERS = { accept: "*/*", "user-agent": "mcp-accel-http-pool" };
+/** The fetch standard forbids them. */
+const FORBIDDEN = new Set(["CONNECT", "TRACE", "TRACK"]);
 const NORMALIZED = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]);
 
 /**
@@ -74,6 +76,8 @@ function readUrl(input: unknown): URL {
 
 function normalizeMethod(method: string): string {
   const upper = method.toUpperCase();
+  if (FORBIDDEN.has(upper))
+    throw new InvalidArgumentError("method", "one that fetch may use", upper);
   return NORMALIZED.has(upper) ? upper : method;
 }
 
@@ -95,9 +99,10 @@ function encodeBody(body: unknown): { body: FetchBody; contentType?: string } {
     const contentType = "application/x-www-form-urlencoded;charset=UTF-8";
     return { body: body.toString(), contentType };
   }
-  if (body instanceof ArrayBuffer) return { body: Buffer.from(body) };
+  // A copy, since the caller may use the memory again while the request waits.
+  if (body instanceof ArrayBuffer) return { body: Buffer.from(new Uint8Array(body)) };
   if (ArrayBuffer.isView(body))
-    return { body: Buffer.from(body.buffer, body.byteOffset, body.byteLength) };
+    return { body: Buffer.from(new Uint8Array(body.buffer, body.byteOffset, body.byteLength)) };
   if (body instanceof Blob || body instanceof FormData || body instanceof ReadableStream) {
     const { body: stream, headers } = new GlobalResponse(body);
     const contentType = headers.get("content-type");

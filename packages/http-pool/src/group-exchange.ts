@@ -2,6 +2,8 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 import { Attempt } from "./attempt.ts";
+import { discard } from "./discard.ts";
+import type { Discarding } from "./discard.ts";
 import { UpstreamUnavailableError } from "./errors.ts";
 import { isUnsent } from "./failure-kind.ts";
 import type { FailureKind } from "./failure-kind.ts";
@@ -24,7 +26,7 @@ const LOST = new Error("another upstream answered first");
  * caller sees one start, and the first answer that is good enough; once it has seen headers, nothing is sent
  * again.
  */
-export class GroupExchange implements Controller {
+export class GroupExchange implements Discarding {
   readonly options: PoolDispatchOptions;
   readonly lane: "request" | "stream";
   readonly createdAt: number;
@@ -124,6 +126,11 @@ export class GroupExchange implements Controller {
   resume(): void {
     this.#paused = false;
     this.#winner?.controller?.resume();
+  }
+
+  discard(reason: Error): void {
+    this.#paused = false;
+    if (this.#winner?.controller !== undefined) discard(this.#winner.controller, reason);
   }
 
   /** The group ends, so that it is not sent again. */
