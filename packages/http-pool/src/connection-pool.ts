@@ -295,13 +295,14 @@ export class ConnectionPool extends PoolDispatcher {
 
   /**
    * A connection that was used before may have been closed by the server while the request was on its way.
-   * Then those that are idle for even longer are as dead, and a new one is the place to try once more.
+   * Then those that are idle for as long are as dead, and another is the place to try once more.
    */
   #again(exchange: Exchange, error: Error): boolean {
     if (!mayReplay(exchange, error)) return false;
+    if (exchange.started && !exchange.replayAllowed) return false;
     if (exchange.started) exchange.replayed = true;
     this.#release(exchange, error);
-    this.#slots.retireIdle("stale");
+    if (exchange.connection !== undefined) this.#slots.retireStale(exchange.connection);
     this.#report.replay(error);
     exchange.reset();
     this.#queue.pushFirst(exchange);

@@ -46,6 +46,8 @@ export class Connection {
   /** Its place among the idle ones. */
   readonly idleNode: LinkedNode<Connection> = new LinkedNode<Connection>(this);
   idleSince: number;
+  /** How long it had been idle when it was used last. */
+  idleMs = 0;
   /** It was idle at some time, so that its end may have been missed. */
   rested = false;
   /** When a request other than one that keeps it alive used it last. */

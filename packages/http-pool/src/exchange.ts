@@ -8,6 +8,7 @@ import type { Discarding } from "./discard.ts";
 import { responseError } from "./errors.ts";
 import type { LinkedNode } from "./linked-list.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import type { ReplayAware } from "./replay.ts";
 import { isReplayable } from "./replayable.ts";
 import { closableBody, isPlainBody } from "./request-body.ts";
 import type { RequestBody } from "./request-body.ts";
@@ -104,6 +105,11 @@ export class Exchange implements Discarding, Dispatcher.DispatchHandler {
   /** A request of the pool itself, on a connection that it keeps for others. */
   get keepsAlive(): boolean {
     return this.lane === "probe" && this.connection?.lane === "request";
+  }
+
+  /** Whether its caller has nothing against a second time. */
+  get replayAllowed(): boolean {
+    return !("mayReplay" in this.#handler) || (this.#handler as ReplayAware).mayReplay();
   }
 
   /** Lets the caller abort from now on, also while the request waits. */

@@ -7,6 +7,8 @@ export interface PoolFetchInit extends RequestInit {
   readonly lane?: "request" | "stream";
   /** May be sent a second time when its connection turns out to be dead; by its method if not given. */
   readonly idempotent?: boolean;
+  /** It only reads, so that it may be under way twice; by its method if not given. */
+  readonly safe?: boolean;
   /** Header whose value keeps a session at one upstream of an `UpstreamGroup`; in lower case. */
   readonly affinityHeader?: string;
   /** 0 switches it off. */
@@ -114,10 +116,11 @@ function encodeBody(body: unknown): { body: FetchBody; contentType?: string } {
 }
 
 function readSettings(init: PoolFetchInit): FetchRequest["settings"] {
-  const { lane, idempotent, affinityHeader, headersTimeoutMs, bodyTimeoutMs } = init;
+  const { lane, idempotent, safe, affinityHeader, headersTimeoutMs, bodyTimeoutMs } = init;
   return {
     ...(lane !== undefined && { lane }),
     ...(idempotent !== undefined && { idempotent }),
+    ...(safe !== undefined && { safe }),
     ...(affinityHeader !== undefined && { affinityHeader }),
     ...(headersTimeoutMs !== undefined && { headersTimeout: headersTimeoutMs }),
     ...(bodyTimeoutMs !== undefined && { bodyTimeout: bodyTimeoutMs }),

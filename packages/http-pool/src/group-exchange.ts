@@ -12,7 +12,7 @@ import type { RetryReason } from "./group-events.ts";
 import { LinkedNode } from "./linked-list.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import type { Replica } from "./replica.ts";
-import { isReplayable } from "./replayable.ts";
+import { isReplayable, isSafe } from "./replayable.ts";
 import { retryAfterMsOf } from "./retry-after.ts";
 import type { Route } from "./router.ts";
 import { safely } from "./safely.ts";
@@ -30,7 +30,10 @@ export class GroupExchange implements Discarding {
   readonly options: PoolDispatchOptions;
   readonly lane: "request" | "stream";
   readonly createdAt: number;
+  /** It may be sent again after a failure. */
   readonly replayable: boolean;
+  /** It may be under way twice at once. */
+  readonly safe: boolean;
   readonly route: Route;
   readonly tried: Replica[] = [];
   readonly #context: GroupContext;
@@ -40,6 +43,10 @@ export class GroupExchange implements Discarding {
   #first: Attempt | undefined;
   #hedge: Attempt | undefined;
   #winner: Attempt | undefined;
+  /** Times that a pool sent it once more since its connection was dead. */
+  #replays = 0;
+  /** Times that an upstream may have received it. */
+  #sent = 0;
   #over = false;
   #aborted = false;
   #paused = false;
@@ -58,6 +65,7 @@ export class GroupExchange implements Discarding {
     this.lane = options.lane ?? "request";
     this.createdAt = context.options.now();
     this.replayable = isReplayable(options) && !options.upgrade && options.method !== "CONNECT";
+    this.safe = this.replayable && isSafe(options);
     this.route = context.router.route(options);
   }
 
@@ -80,13 +88,13 @@ export class GroupExchange implements Discarding {
       return true;
     }
     const accepted = this.#send(replica);
-    if (!this.#over && this.replayable && !this.route.sticky && this.lane === "request")
+    if (!this.#over && this.safe && !this.route.sticky && this.lane === "request")
       hedges?.queue.add(this.#hedged);
     return accepted;
   }
 
   get attempts(): number {
-    return this.tried.length;
+    return this.tried.length + this.#replays;
   }
 
   get aborted(): boolean {
@@ -161,6 +169,14 @@ export class GroupExchange implements Discarding {
     this.#again(attempt, next, "hang", 0);
   }
 
+  /** A pool may send it once more, since its connection turned out to be dead: that is a retry like any other. */
+  mayReplay(): boolean {
+    if (this.#sent >= this.#context.options.retry.maxAttempts || !this.#withdraw()) return false;
+    this.#replays += 1;
+    this.#sent += 1;
+    return true;
+  }
+
   informed(
     attempt: Attempt,
     statusCode: number,
@@ -219,6 +235,7 @@ export class GroupExchange implements Discarding {
 
   failed(attempt: Attempt, error: Error, kind: FailureKind | undefined): void {
     this.#live.delete(attempt);
+    if (isUnsent(error)) this.#sent -= 1;
     if (this.#over || (this.#winner !== undefined && attempt !== this.#winner)) return;
     this.#lastError = error;
     if (this.#winner === undefined) {
@@ -243,7 +260,7 @@ export class GroupExchange implements Discarding {
     if (this.#live.size > 0 || this.#cancelDelay !== undefined) return true;
     const { options, router } = this.#context;
     const { baseDelayMs, maxAttempts, maxDelayMs } = options.retry;
-    if (this.attempts >= maxAttempts) return false;
+    if (this.tried.length >= maxAttempts || this.#sent >= maxAttempts) return false;
     const next = this.route.sticky ? undefined : router.pick(this.route, this.tried);
     if (next === undefined && (retryAfterMs > maxDelayMs || this.#same(attempt) === undefined))
       return false;
@@ -280,12 +297,13 @@ export class GroupExchange implements Discarding {
     return replica.circuit.admits && !replica.removed ? replica : undefined;
   }
 
-  /** A second upstream for a request that waits for its first, and may be sent twice. */
+  /** A second upstream for a request that waits for its first, and may be under way twice. */
   #another(): Replica | undefined {
     const { options, router } = this.#context;
     const waits = !this.#over && this.#winner === undefined && this.#live.size === 1;
-    if (!waits || this.route.sticky) return undefined;
-    if (this.attempts >= options.retry.maxAttempts) return undefined;
+    if (!waits || !this.safe || this.route.sticky) return undefined;
+    const { maxAttempts } = options.retry;
+    if (this.tried.length >= maxAttempts || this.#sent >= maxAttempts) return undefined;
     return router.pick(this.route, this.tried);
   }
 
@@ -308,6 +326,7 @@ export class GroupExchange implements Discarding {
 
   #send(replica: Replica, kind?: "hedge"): boolean {
     this.tried.push(replica);
+    this.#sent += 1;
     const attempt = new Attempt(this.#context, this, replica);
     this.#first ??= attempt;
     if (kind === "hedge") this.#hedge = attempt;

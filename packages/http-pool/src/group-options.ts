@@ -12,6 +12,7 @@ import {
   timeout,
 } from "./options.ts";
 import type { ConnectionPoolOptions } from "./options.ts";
+import { nameOf } from "./prepare-dispatch.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { monotonicNow, unrefSchedule } from "./schedule.ts";
 import type { Schedule } from "./schedule.ts";
@@ -96,6 +97,8 @@ export interface UpstreamGroupOptions {
   readonly hashLoadFactor?: number;
   /** Of every upstream. */
   readonly pool?: ConnectionPoolOptions;
+  /** Asked for every address at connect time, after DNS, for redirects too. */
+  readonly allowAddress?: (address: string) => boolean;
   /** Where this client is: upstreams of the same zone come first. */
   readonly zone?: string;
   readonly slowStartMs?: number;
@@ -169,6 +172,9 @@ export function resolveGroupOptions(
   };
   const virtual = origin === undefined ? undefined : parseOrigin("origin", origin);
   const probe = resolveProbe(options.probe ?? {});
+  const { allowAddress = options.pool?.allowAddress } = options;
+  optionalFn("allowAddress", allowAddress);
+  const pool = { ...options.pool, ...(allowAddress && { allowAddress }), ...clocks };
   return {
     ...clocks,
     origin: virtual,
@@ -176,7 +182,7 @@ export function resolveGroupOptions(
     hashKey: options.hashKey ?? defaultKey,
     hashFailover: options.hashFailover ?? false,
     hashLoadFactor: finite("hashLoadFactor", options.hashLoadFactor ?? NEVER, 1),
-    pool: poolOptions({ ...options.pool, ...clocks }, virtual, probe),
+    pool: poolOptions(pool, virtual, probe),
     zone: options.zone,
     slowStartMs: timeout("slowStartMs", options.slowStartMs ?? 5000),
     ewmaDecayMs: duration("ewmaDecayMs", options.ewmaDecayMs ?? 10_000),
@@ -202,7 +208,8 @@ function poolOptions(
   virtual: URL | undefined,
   probe: ResolvedGroupOptions["probe"],
 ): ConnectionPoolOptions {
-  const tls = virtual && { servername: virtual.hostname, ...pool.tls };
+  const servername = virtual && nameOf(virtual);
+  const tls = servername === undefined ? undefined : { servername, ...pool.tls };
   const resolved = {
     ...pool,
     ...(tls && { tls }),

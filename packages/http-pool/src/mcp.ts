@@ -72,6 +72,7 @@ function kindOf(
     READS.has(methodOf(message)) || isReplayable(toolOf(message));
   return {
     idempotent: messages.length > 0 && messages.every(mayRepeat),
+    safe: methods.every((name) => READS.has(name)),
     ...(methods.includes(CALL) && { headersTimeoutMs: callTimeoutMs }),
   };
 }
@@ -101,11 +102,20 @@ function toolOf(message: unknown): string {
 }
 
 function readTools(tools: unknown): (toolName: string) => boolean {
-  if (typeof tools === "function") return (name) => name !== "" && tools(name) === true;
+  if (typeof tools === "function") return (name) => name !== "" && holds(() => tools(name));
   if (typeof tools !== "object" || tools === null || !(Symbol.iterator in tools))
     throw new InvalidArgumentError("replayableTools", "names of tools or a function", tools);
   const names = new Set(tools as Iterable<string>);
   return (name) => name !== "" && names.has(name);
+}
+
+/** What throws does not say that a tool may be called twice. */
+function holds(says: () => unknown): boolean {
+  try {
+    return says() === true;
+  } catch {
+    return false;
+  }
 }
 
 function accepts(headers: RequestInit["headers"], type: string): boolean {

@@ -5,6 +5,8 @@ import { InvalidArgumentError } from "./errors.ts";
 /** `lane: "stream"` is for a response without an end: it gets a connection beyond `maxConnections`. */
 export interface PoolDispatchOptions extends Dispatcher.DispatchOptions {
   readonly lane?: "request" | "stream";
+  /** It only reads, so that it may be under way twice; by its method if not given. */
+  readonly safe?: boolean;
   /** Header whose value keeps a session at one upstream of an `UpstreamGroup`; in lower case. */
   readonly affinityHeader?: string;
   /** TLS name; that of the origin if not given. */
@@ -19,19 +21,12 @@ export function prepareDispatch(options: PoolDispatchOptions, upstream: URL): Po
   if (typeof options !== "object" || options === null)
     throw new InvalidArgumentError("options", "an object", options);
   checkOrigin(options.origin, upstream);
-  const { lane, method, reset, servername } = options;
+  const { lane, servername } = options;
   if (lane !== undefined && lane !== "request" && lane !== "stream")
     throw new InvalidArgumentError("lane", '"request" or "stream"', lane);
-  // Undici closes a connection after HEAD, unless it is told not to.
-  const keepAfterHead = method === "HEAD" && reset === undefined;
   // Undici closes a connection when the Host header asks for another TLS name than the last one.
   const tlsName = servername === undefined ? nameOf(upstream) : undefined;
-  if (!keepAfterHead && tlsName === undefined) return options;
-  return {
-    ...options,
-    ...(keepAfterHead && { reset: false }),
-    ...(tlsName !== undefined && { servername: tlsName }),
-  };
+  return tlsName === undefined ? options : { ...options, servername: tlsName };
 }
 
 function checkOrigin(origin: string | URL | null | undefined, upstream: URL): void {
@@ -41,7 +36,8 @@ function checkOrigin(origin: string | URL | null | undefined, upstream: URL): vo
     throw new InvalidArgumentError("origin", `${upstream.origin}, the pool's`, given ?? "no URL");
 }
 
-function nameOf({ hostname, protocol }: URL): string | undefined {
+/** The TLS name of an origin; an address has none. */
+export function nameOf({ hostname, protocol }: URL): string | undefined {
   if (protocol !== "https:" || hostname.startsWith("[") || isIP(hostname) !== 0) return undefined;
   return hostname;
 }

@@ -2,6 +2,7 @@ import type { Exchange } from "./exchange.ts";
 import { LinkedList, LinkedNode } from "./linked-list.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { Schedule } from "./schedule.ts";
+import { Hold } from "./waiting.ts";
 
 /** First in, first out, each with a deadline; one timer for all, since all wait equally long. */
 export class WaitQueue {
@@ -10,6 +11,7 @@ export class WaitQueue {
   readonly #now: () => number;
   readonly #schedule: Schedule;
   readonly #expire: (exchange: Exchange) => void;
+  readonly #hold = new Hold();
   #cancelTimer: (() => void) | undefined;
 
   constructor(
@@ -30,6 +32,7 @@ export class WaitQueue {
     exchange.queuedAt = this.#now();
     exchange.queueDeadline = exchange.queuedAt + this.#timeoutMs;
     this.#list.append(nodeOf(exchange));
+    if (this.#list.size === 1) this.#hold.keep();
     this.#arm();
   }
 
@@ -40,6 +43,7 @@ export class WaitQueue {
     const next = this.#list.first?.queueDeadline ?? deadline;
     exchange.queueDeadline = Math.min(deadline, next);
     this.#list.prepend(nodeOf(exchange));
+    if (this.#list.size === 1) this.#hold.keep();
     this.#arm();
   }
 
@@ -52,12 +56,15 @@ export class WaitQueue {
   }
 
   remove(exchange: Exchange): boolean {
-    return exchange.queueNode !== undefined && this.#list.remove(exchange.queueNode);
+    const removed = exchange.queueNode !== undefined && this.#list.remove(exchange.queueNode);
+    if (removed && this.#list.size === 0) this.#hold.release();
+    return removed;
   }
 
   [Symbol.dispose](): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    this.#hold[Symbol.dispose]();
   }
 
   /** A timer that finds the queue empty ends; setting one for each request that waits would cost more. */
