@@ -381,34 +381,35 @@ describe("a keep-alive connection that is dead already", () => {
   });
 
   test("those that are idle for a shorter time stay, and so do all when it was hardly idle", async () => {
-    const server = await new RawServer((socket, head) => {
-      if (head.includes("/poison")) socket.resetAndDestroy();
-      else if (head.includes("/held")) held.push(() => socket.write(ok()));
-      else socket.write(ok());
-    }).start();
     const held: (() => void)[] = [];
+    await using server = await new RawServer((socket, head) => {
+      if (head.includes("/poison")) socket.resetAndDestroy();
+      else if (head.includes("/later")) held.push(() => socket.resetAndDestroy());
+      else held.push(() => socket.write(ok()));
+    }).start();
     const { now, schedule, pass } = clock();
     await using pool = new ConnectionPool(server.origin, { maxConnections: 5, now, schedule });
-    const poison = (): Promise<Error> => rejection(pool.fetch(`${server.origin}/poison`));
-    const fill = async (): Promise<void> => {
-      const all = Array.from({ length: 5 }, () => text(pool.fetch(`${server.origin}/held`)));
-      while (held.length < 5) await turn();
+    const answers = async (count: number): Promise<void> => {
+      const all = Array.from({ length: count }, () => text(pool.fetch(`${server.origin}/held`)));
+      while (held.length < count) await turn();
       for (const answer of held.splice(0)) answer();
       await Promise.all(all);
     };
-    await fill();
-    await poison();
+    await answers(5);
+    await rejection(pool.fetch(`${server.origin}/poison`));
     expect(pool.stats()).toMatchObject({ replays: 1, closed: { stale: 0 } });
-    await fill();
+    await answers(5);
     pass(2000);
-    const waiting = [text(pool.fetch(`${server.origin}/held`)), poison()];
-    while (held.length < 1) await turn();
-    await waiting[1];
-    expect(pool.stats()).toMatchObject({ replays: 2, closed: { stale: 3 } });
+    const fresh = text(pool.fetch(`${server.origin}/held`));
+    const stale = rejection(pool.fetch(`${server.origin}/later`));
+    while (held.length < 2) await turn();
     held[0]?.();
-    await waiting[0];
-    await pool.close();
-    await server.stop();
+    await fresh;
+    held[1]?.();
+    while (held.length < 3) await turn();
+    expect(pool.stats()).toMatchObject({ replays: 2, idle: 1, closed: { stale: 3 } });
+    held[2]?.();
+    await stale;
   });
 
   test("a request that was not even written goes to another connection, a POST too", async () => {
