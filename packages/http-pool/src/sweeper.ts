@@ -87,7 +87,7 @@ export class Sweeper {
   #fill(missing: number): void {
     if (this.#options.now() < this.#fillAfter) return;
     // While the upstream cannot be reached one attempt is as good as many.
-    for (let left = this.#failures > 0 ? 1 : missing; left > 0 && missing > 0; left -= 1)
+    for (let left = this.#failures > 0 ? Math.min(1, missing) : missing; left > 0; left -= 1)
       this.#openOne().then(
         () => (this.#failures = 0),
         () => this.#backOff(),

@@ -4,6 +4,7 @@ import type { PoolFetchInit, UpstreamGroupOptions } from "../src/index.ts";
 import { driven, FakeTime, turn } from "./helpers/fake-time.ts";
 import { rejection, text } from "./helpers/outcome.ts";
 import { ok, RawServer } from "./helpers/raw-server.ts";
+import type { RawAnswer } from "./helpers/raw-server.ts";
 import { seeded } from "./helpers/seeded.ts";
 import { HeldAnswers, TestServer } from "./helpers/test-server.ts";
 
@@ -192,31 +193,6 @@ describe("requests that must not be sent twice", () => {
 });
 
 describe("a request that breaks every connection", () => {
-  async function poisoned(options: UpstreamGroupOptions, ratio = 1): Promise<[number, number]> {
-    let executed = 0;
-    const answer = (
-      socket: { resetAndDestroy(): void; write(data: string): void },
-      head: string,
-    ): void => {
-      if (!head.includes("/poison")) return void socket.write(ok());
-      executed += 1;
-      socket.resetAndDestroy();
-    };
-    const servers = await Promise.all([1, 2, 3].map(() => new RawServer(answer).start()));
-    const { group } = timed(
-      servers.map(({ origin }) => origin),
-      { balance: "round-robin", outlier: false, circuit: false, ...options },
-    );
-    const count = 20;
-    for (let sent = 0; sent < count * ratio; sent += 1) {
-      for (let warm = 0; warm < 3; warm += 1) await text(group.fetch(group.origin));
-      await rejection(group.fetch(`${group.origin}/poison`));
-    }
-    await group.destroy();
-    await Promise.all(servers.map((server) => server.stop()));
-    return [executed, count * ratio];
-  }
-
   test("is executed maxAttempts times, since a dead connection counts too", async () => {
     expect(await poisoned({ retry: { maxAttempts: 3 } }, 0.05)).toEqual([3, 1]);
     expect(await poisoned({ retry: { maxAttempts: 2 } }, 0.05)).toEqual([2, 1]);
@@ -266,4 +242,26 @@ test("when no upstream is fit, the caller is told that, and not of circuits", as
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
+}
+
+async function poisoned(options: UpstreamGroupOptions, ratio = 1): Promise<[number, number]> {
+  let executed = 0;
+  const answer: RawAnswer = (socket, head) => {
+    if (!head.includes("/poison")) return socket.write(ok());
+    executed += 1;
+    return socket.resetAndDestroy();
+  };
+  const servers = await Promise.all([1, 2, 3].map(() => new RawServer(answer).start()));
+  const { group } = timed(
+    servers.map(({ origin }) => origin),
+    { balance: "round-robin", outlier: false, circuit: false, ...options },
+  );
+  const count = 20;
+  for (let sent = 0; sent < count * ratio; sent += 1) {
+    for (let warm = 0; warm < 3; warm += 1) await text(group.fetch(group.origin));
+    await rejection(group.fetch(`${group.origin}/poison`));
+  }
+  await group.destroy();
+  await Promise.all(servers.map((server) => server.stop()));
+  return [executed, count * ratio];
 }

@@ -378,25 +378,6 @@ describe("time-outs and limits", () => {
 });
 
 describe("what may be sent twice", () => {
-  async function initOf(
-    method: string,
-    replayableTools?: McpFetchOptions["replayableTools"],
-  ): Promise<PoolFetchInit> {
-    const inits: PoolFetchInit[] = [];
-    const pool = {
-      fetch: async (_input: unknown, init: PoolFetchInit) => {
-        inits.push(init);
-        return new Response();
-      },
-    };
-    const fetch = mcpFetch(pool as unknown as ConnectionPool, {
-      ...(replayableTools && { replayableTools }),
-    });
-    const message = { jsonrpc: "2.0", id: 1, method, params: { name: "tool" } };
-    await fetch("http://x.test/mcp", { method: "POST", body: JSON.stringify(message) });
-    return inits[0] ?? {};
-  }
-
   test("reads may be under way twice at once, replayable tools only be sent again", async () => {
     expect(await initOf("tools/list")).toMatchObject({ idempotent: true, safe: true });
     expect(await initOf("tools/call")).toMatchObject({ idempotent: false, safe: false });
@@ -405,9 +386,29 @@ describe("what may be sent twice", () => {
   });
 
   test("a function of replayable tools that throws says no", async () => {
-    const thrower = (): never => {
-      throw new Error("from the caller");
-    };
-    expect(await initOf("tools/call", thrower)).toMatchObject({ idempotent: false });
+    expect(await initOf("tools/call", saysNo)).toMatchObject({ idempotent: false });
   });
 });
+
+function saysNo(): never {
+  throw new Error("from the caller");
+}
+
+async function initOf(
+  method: string,
+  replayableTools?: McpFetchOptions["replayableTools"],
+): Promise<PoolFetchInit> {
+  const inits: PoolFetchInit[] = [];
+  const pool = {
+    fetch: async (_input: unknown, init: PoolFetchInit) => {
+      inits.push(init);
+      return new Response();
+    },
+  };
+  const fetch = mcpFetch(pool as unknown as ConnectionPool, {
+    ...(replayableTools && { replayableTools }),
+  });
+  const call = { jsonrpc: "2.0", id: 1, method, params: { name: "tool" } };
+  await fetch("http://x.test/mcp", { method: "POST", body: JSON.stringify(call) });
+  return inits[0] ?? {};
+}

@@ -81,16 +81,6 @@ describe("a body that is silent", () => {
 });
 
 describe("minIdle of an upstream that cannot be reached", () => {
-  async function fails(pool: ConnectionPool, time: FakeTime, sweeps: number): Promise<number> {
-    const before = pool.stats().connectErrors;
-    for (let sweep = 0; sweep < sweeps; sweep += 1) {
-      time.advance(5000);
-      do await turn();
-      while (pool.stats().connecting > 0);
-    }
-    return pool.stats().connectErrors - before;
-  }
-
   test("costs one attempt a while, ever more seldom, and is filled once it is back", async () => {
     const server = await new RawServer((socket) => socket.write(ok())).start();
     await server.stop();
@@ -110,11 +100,20 @@ describe("minIdle of an upstream that cannot be reached", () => {
 });
 
 test("what was destroyed with an error is told that error, wherever it was", async () => {
-  const never = (): void => undefined;
-  const pool = new ConnectionPool("http://x.test", { lookup: never });
+  const pool = new ConnectionPool("http://x.test", { lookup: () => undefined });
   const lanes = ["request", "stream"] as const;
   const told = lanes.map((lane) => rejection(pool.fetch("http://x.test", { lane })));
   const reason = new Error("mine");
   await pool.destroy(reason);
   expect(await Promise.all(told)).toEqual([reason, reason]);
 });
+
+async function fails(pool: ConnectionPool, time: FakeTime, sweeps: number): Promise<number> {
+  const before = pool.stats().connectErrors;
+  for (let sweep = 0; sweep < sweeps; sweep += 1) {
+    time.advance(5000);
+    do await turn();
+    while (pool.stats().connecting > 0);
+  }
+  return pool.stats().connectErrors - before;
+}
