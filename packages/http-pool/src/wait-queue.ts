@@ -2,7 +2,7 @@ import type { Exchange } from "./exchange.ts";
 import { LinkedList, LinkedNode } from "./linked-list.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { Schedule } from "./schedule.ts";
-import { Hold } from "./waiting.ts";
+import { keepProcess, letProcessGo } from "./waiting.ts";
 
 /** First in, first out, each with a deadline; one timer for all, since all wait equally long. */
 export class WaitQueue {
@@ -11,7 +11,6 @@ export class WaitQueue {
   readonly #now: () => number;
   readonly #schedule: Schedule;
   readonly #expire: (exchange: Exchange) => void;
-  readonly #hold = new Hold();
   #cancelTimer: (() => void) | undefined;
 
   constructor(
@@ -32,7 +31,7 @@ export class WaitQueue {
     exchange.queuedAt = this.#now();
     exchange.queueDeadline = exchange.queuedAt + this.#timeoutMs;
     this.#list.append(nodeOf(exchange));
-    if (this.#list.size === 1) this.#hold.keep();
+    if (this.#list.size === 1) keepProcess(this);
     this.#arm();
   }
 
@@ -43,7 +42,7 @@ export class WaitQueue {
     const next = this.#list.first?.queueDeadline ?? deadline;
     exchange.queueDeadline = Math.min(deadline, next);
     this.#list.prepend(nodeOf(exchange));
-    if (this.#list.size === 1) this.#hold.keep();
+    if (this.#list.size === 1) keepProcess(this);
     this.#arm();
   }
 
@@ -57,14 +56,14 @@ export class WaitQueue {
 
   remove(exchange: Exchange): boolean {
     const removed = exchange.queueNode !== undefined && this.#list.remove(exchange.queueNode);
-    if (removed && this.#list.size === 0) this.#hold.release();
+    if (removed && this.#list.size === 0) letProcessGo(this);
     return removed;
   }
 
   [Symbol.dispose](): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
-    this.#hold[Symbol.dispose]();
+    letProcessGo(this);
   }
 
   /** A timer that finds the queue empty ends; setting one for each request that waits would cost more. */

@@ -1,41 +1,38 @@
-/** Longest delay that a Node timer can carry, in milliseconds. */
-const FOR_EVER_MS = 2 ** 31 - 1;
+/** How long the process goes on before it is asked again whether anybody waits. */
+const LINGER_MS = 100;
+
+const waiting = new Set<object>();
+let isListening = false;
 
 /**
- * Keeps the process while somebody waits for a timer alone: those of the pool do not, since most of them look
- * after what is idle.
+ * From now on, until `letGo`, somebody waits for a timer of the pool alone: those do not keep the process, since
+ * most of them look after what is idle. Asked at the end of the process, so that it costs a request nothing.
  */
-export class Hold {
-  #timer: NodeJS.Timeout | undefined;
+export function keepProcess(one: object): void {
+  waiting.add(one);
+  if (isListening) return;
+  isListening = true;
+  process.on("beforeExit", () => {
+    if (waiting.size > 0) setTimeout(() => undefined, LINGER_MS);
+  });
+}
 
-  keep(): void {
-    this.#timer ??= setInterval(() => undefined, FOR_EVER_MS);
-    this.#timer.ref();
-  }
-
-  release(): void {
-    this.#timer?.unref();
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-    this.#timer = undefined;
-  }
+export function letProcessGo(one: object): void {
+  waiting.delete(one);
 }
 
 /** Those that wait for a timer; while there are any, the process does not end. */
 export class WaitingSet<T> {
   readonly #waiting = new Set<T>();
-  readonly #hold = new Hold();
 
   add(one: T): void {
     this.#waiting.add(one);
-    this.#hold.keep();
+    keepProcess(this);
   }
 
   delete(one: T): void {
     this.#waiting.delete(one);
-    if (this.#waiting.size === 0) this.#hold[Symbol.dispose]();
+    if (this.#waiting.size === 0) letProcessGo(this);
   }
 
   [Symbol.iterator](): Iterator<T> {
