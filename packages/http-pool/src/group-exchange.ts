@@ -32,8 +32,6 @@ export class GroupExchange implements Discarding {
   readonly createdAt: number;
   /** It may be sent again after a failure. */
   readonly replayable: boolean;
-  /** It may be under way twice at once. */
-  readonly safe: boolean;
   readonly route: Route;
   readonly tried: Replica[] = [];
   readonly #context: GroupContext;
@@ -43,8 +41,6 @@ export class GroupExchange implements Discarding {
   #first: Attempt | undefined;
   #hedge: Attempt | undefined;
   #winner: Attempt | undefined;
-  /** Times that a pool sent it once more since its connection was dead. */
-  #replays = 0;
   /** Times that an upstream may have received it. */
   #sent = 0;
   #over = false;
@@ -65,7 +61,6 @@ export class GroupExchange implements Discarding {
     this.lane = options.lane ?? "request";
     this.createdAt = context.options.now();
     this.replayable = isReplayable(options) && !options.upgrade && options.method !== "CONNECT";
-    this.safe = this.replayable && isSafe(options);
     this.route = context.router.route(options);
   }
 
@@ -88,13 +83,18 @@ export class GroupExchange implements Discarding {
       return true;
     }
     const accepted = this.#send(replica);
-    if (!this.#over && this.safe && !this.route.sticky && this.lane === "request")
-      hedges?.queue.add(this.#hedged);
+    if (hedges === undefined || this.#over) return accepted;
+    if (this.safe && !this.route.sticky && this.lane === "request") hedges.queue.add(this.#hedged);
     return accepted;
   }
 
+  /** It may be under way twice at once. */
+  get safe(): boolean {
+    return this.replayable && isSafe(this.options);
+  }
+
   get attempts(): number {
-    return this.tried.length + this.#replays;
+    return this.tried.length;
   }
 
   get aborted(): boolean {
@@ -172,7 +172,6 @@ export class GroupExchange implements Discarding {
   /** A pool may send it once more, since its connection turned out to be dead: that is a retry like any other. */
   mayReplay(): boolean {
     if (this.#sent >= this.#context.options.retry.maxAttempts || !this.#withdraw()) return false;
-    this.#replays += 1;
     this.#sent += 1;
     return true;
   }
@@ -260,7 +259,7 @@ export class GroupExchange implements Discarding {
     if (this.#live.size > 0 || this.#cancelDelay !== undefined) return true;
     const { options, router } = this.#context;
     const { baseDelayMs, maxAttempts, maxDelayMs } = options.retry;
-    if (this.tried.length >= maxAttempts || this.#sent >= maxAttempts) return false;
+    if (this.attempts >= maxAttempts || this.#sent >= maxAttempts) return false;
     const next = this.route.sticky ? undefined : router.pick(this.route, this.tried);
     if (next === undefined && (retryAfterMs > maxDelayMs || this.#same(attempt) === undefined))
       return false;
@@ -303,7 +302,7 @@ export class GroupExchange implements Discarding {
     const waits = !this.#over && this.#winner === undefined && this.#live.size === 1;
     if (!waits || !this.safe || this.route.sticky) return undefined;
     const { maxAttempts } = options.retry;
-    if (this.tried.length >= maxAttempts || this.#sent >= maxAttempts) return undefined;
+    if (this.attempts >= maxAttempts || this.#sent >= maxAttempts) return undefined;
     return router.pick(this.route, this.tried);
   }
 

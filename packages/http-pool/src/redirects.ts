@@ -8,11 +8,6 @@ const PUBLIC_HEADERS = new Set([
   "accept-encoding",
   "accept-language",
   "cache-control",
-  "if-match",
-  "if-modified-since",
-  "if-none-match",
-  "if-range",
-  "if-unmodified-since",
   "mcp-protocol-version",
   "pragma",
   "prefer",
@@ -21,6 +16,7 @@ const PUBLIC_HEADERS = new Set([
   "tracestate",
   "user-agent",
 ]);
+const PUBLIC_PREFIX = /^(content|if)-/;
 const BODY_HEADERS = /^content-/;
 
 /** Where a response sends the request on to, if it does. */
@@ -44,7 +40,7 @@ export function redirected(request: FetchRequest, status: number, location: stri
   const headers = { ...request.headers };
   if (url.origin !== upstream) {
     for (const name of Object.keys(headers))
-      if (!PUBLIC_HEADERS.has(name) && !BODY_HEADERS.test(name)) delete headers[name];
+      if (!PUBLIC_HEADERS.has(name) && !PUBLIC_PREFIX.test(name)) delete headers[name];
   }
   if (becomesGet(request.method, status)) {
     for (const name of Object.keys(headers)) if (BODY_HEADERS.test(name)) delete headers[name];

@@ -5,10 +5,19 @@ const SINGLE = ["content-type", "content-encoding", "retry-after"] as const;
 
 /** The same headers; those that may come once only are joined when they came more often. */
 export function singleHeaders(headers: IncomingHttpHeaders): IncomingHttpHeaders {
-  let single = headers;
+  const type: unknown = headers["content-type"];
+  const coding: unknown = headers["content-encoding"];
+  const retryAfter: unknown = headers["retry-after"];
+  const isSingle =
+    typeof type !== "object" && typeof coding !== "object" && typeof retryAfter !== "object";
+  return isSingle ? headers : joined(headers);
+}
+
+function joined(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  const single = { ...headers };
   for (const name of SINGLE) {
     const value: unknown = headers[name];
-    if (Array.isArray(value)) single = { ...single, [name]: value.join(", ") };
+    if (Array.isArray(value)) single[name] = value.join(", ");
   }
   return single;
 }

@@ -254,6 +254,18 @@ function ask(pool: ConnectionPool): { hints: Promise<void>; end: Promise<number 
   return { hints: hints.promise, end };
 }
 
+test("an answer that comes while its connection is idle ends it, and answers nothing", async () => {
+  await using server = await new RawServer((socket) => socket.write(ok("mine"))).start();
+  await using pool = new ConnectionPool(server.origin, { maxConnections: 1 });
+  for (let count = 0; count < 3; count += 1) {
+    expect(await text(pool.fetch(server.origin))).toBe("mine");
+    const closed = times(pool, "close", 1);
+    for (const socket of server.open) socket.write(ok("EVIL"));
+    await closed;
+  }
+  expect(await text(pool.fetch(server.origin))).toBe("mine");
+});
+
 interface H2Server {
   readonly origin: string;
   readonly close: () => void;
