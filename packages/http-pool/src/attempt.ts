@@ -2,11 +2,13 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 import { isEventStream } from "./event-stream.ts";
+import { discard } from "./discard.ts";
 import { failureKind } from "./failure-kind.ts";
 import type { GroupContext } from "./group-context.ts";
 import type { GroupExchange } from "./group-exchange.ts";
 import { LinkedNode } from "./linked-list.ts";
 import type { Replica } from "./replica.ts";
+import type { ReplayAware } from "./replay.ts";
 
 type Controller = Dispatcher.DispatchController;
 
@@ -16,7 +18,7 @@ const DISCARD_BYTES = 64 * 1024;
 const UNWANTED = new Error("the answer is not wanted");
 
 /** One request on its way to one upstream of a group, on behalf of an exchange that may have several. */
-export class Attempt implements Dispatcher.DispatchHandler {
+export class Attempt implements ReplayAware {
   readonly replica: Replica;
   readonly startedAt: number;
   readonly #context: GroupContext;
@@ -43,7 +45,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (exchange.lane !== "request") return;
     this.#pending = true;
     replica.pending += 1;
-    if (exchange.replayable) replica.watch.add(this.#watched);
+    replica.watch.add(this.#watched, !exchange.replayable);
   }
 
   get controller(): Controller | undefined {
@@ -60,6 +62,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   discard(): void {
     this.#discarded = 0;
     if (this.#endless) this.cancel(UNWANTED);
+    else if (this.#controller !== undefined) discard(this.#controller, UNWANTED);
   }
 
   /** Its upstream has been silent for too long. */
@@ -67,6 +70,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#endTrial();
     this.#penalise();
     this.#exchange.suspected(this);
+  }
+
+  mayReplay(): boolean {
+    return this.#exchange.mayReplay();
   }
 
   onRequestStart(controller: Controller): void {
@@ -96,7 +103,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
       return;
     }
     this.#responded = true;
-    this.replica.watch.remove(this.#watched);
+    this.replica.watch.remove(this.#watched, !this.#exchange.replayable);
     this.replica.watch.heard();
     this.#judge(statusCode);
     this.#endless = isEventStream(headers);
@@ -173,7 +180,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   #leave(): void {
-    this.replica.watch.remove(this.#watched);
+    this.replica.watch.remove(this.#watched, !this.#exchange.replayable);
     this.#endTrial();
     if (this.#pending) this.replica.pending -= 1;
     this.#pending = false;

@@ -49,6 +49,8 @@ export class ConnectionPool extends PoolDispatcher {
   readonly #unfinished = { request: 0, stream: 0 };
   #needDrain = false;
   #ending = false;
+  /** What `destroy` was given. */
+  #destroyed: Error | undefined;
 
   /** @throws InvalidArgumentError when the origin or an option is wrong */
   constructor(origin: string | URL, options: ConnectionPoolOptions = {}) {
@@ -99,6 +101,8 @@ export class ConnectionPool extends PoolDispatcher {
     this.#carrier = {
       now,
       streaming: (exchange) => this.#streaming(exchange),
+      schedule: this.#options.schedule,
+      headersTimeoutMs: this.#options.headersTimeoutMs,
       started: (exchange, connection) => this.#report.started(exchange, connection),
       finished: (exchange, error) => this.#finished(exchange, error),
       release: (exchange, error) => this.#release(exchange, error),
@@ -196,6 +200,7 @@ export class ConnectionPool extends PoolDispatcher {
 
   protected override kill(error: Error = new PoolClosedError(this.upstream)): Promise<void> {
     const upgraded = [...this.#slots.all()].filter((connection) => connection.upgraded);
+    this.#destroyed = error;
     const emptied = this.end();
     for (const connection of upgraded) this.#slots.retire(connection, "shutdown");
     this.#beyond.fail(error);
@@ -251,13 +256,17 @@ export class ConnectionPool extends PoolDispatcher {
   #assign(exchange: Exchange, connection: Connection): void {
     exchange.attempts += 1;
     exchange.connection = connection;
-    if (exchange.queueNode !== undefined)
-      this.#report.waited(this.#options.now() - exchange.queuedAt);
+    exchange.assignedAt = exchange.createdAt;
+    if (exchange.queueNode !== undefined) {
+      exchange.assignedAt = this.#options.now();
+      this.#report.waited(exchange.assignedAt - exchange.queuedAt);
+    }
     this.#sweeper.arm();
     connection.send(exchange);
   }
 
   #unavailable({ attempts }: Pick<Exchange, "attempts">, error: Error | undefined): Error {
+    if (error !== undefined && error === this.#destroyed) return error;
     return openError(this.#details({ attempts: Math.max(1, attempts) }), error);
   }
 
@@ -300,13 +309,14 @@ export class ConnectionPool extends PoolDispatcher {
 
   /**
    * A connection that was used before may have been closed by the server while the request was on its way.
-   * Then those that are idle for even longer are as dead, and a new one is the place to try once more.
+   * Then those that are idle for as long are as dead, and another is the place to try once more.
    */
   #again(exchange: Exchange, error: Error): boolean {
     if (!mayReplay(exchange, error)) return false;
+    if (exchange.started && !exchange.replayAllowed) return false;
     if (exchange.started) exchange.replayed = true;
     this.#release(exchange, error);
-    this.#slots.retireIdle("stale");
+    if (exchange.connection !== undefined) this.#slots.retireStale(exchange.connection);
     this.#report.replay(error);
     exchange.reset();
     this.#queue.pushFirst(exchange);

@@ -100,7 +100,8 @@ function isAllowed(allow: AllowAddress, address: string, refusal: Refusal): bool
 function guarded(lookup: LookupFunction, allow: AllowAddress, refusal: Refusal): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, options, (error, found, family) => {
-      if (error !== null) {
+      // Some resolvers leave out what is not wrong.
+      if (error) {
         callback(error, found, family);
         return;
       }

@@ -3,14 +3,20 @@ import type { Duplex, Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { NotWrittenError } from "./connection.ts";
 import type { Connection, Lane } from "./connection.ts";
+import { DISCARD_MS } from "./discard.ts";
+import type { Discarding } from "./discard.ts";
 import { responseError } from "./errors.ts";
 import type { LinkedNode } from "./linked-list.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import type { ReplayAware } from "./replay.ts";
 import { isReplayable } from "./replayable.ts";
 import { closableBody, isPlainBody } from "./request-body.ts";
 import type { RequestBody } from "./request-body.ts";
 import { isEventStream, saysNothing } from "./event-stream.ts";
+import { singleHeaders } from "./response-headers.ts";
 import { safely } from "./safely.ts";
+import type { Schedule } from "./schedule.ts";
+import { errors } from "./undici.ts";
 import type { WaitQueue } from "./wait-queue.ts";
 
 type Controller = Dispatcher.DispatchController;
@@ -20,6 +26,8 @@ export interface Carrier {
   now(): number;
   /** Its answer began, and is an event stream. */
   streaming(exchange: Exchange): void;
+  readonly schedule: Schedule;
+  readonly headersTimeoutMs: number;
   /** The request is about to be written to its connection. */
   started(exchange: Exchange, connection: Connection): void;
   /** It is over for the caller. */
@@ -36,7 +44,7 @@ export interface Carrier {
  * One request on its way through the pool: what undici reports about it goes to the caller's handler,
  * what the caller wants (abort, pause) goes to undici. The handler sees one start, however often it is sent.
  */
-export class Exchange implements Dispatcher.DispatchController, Dispatcher.DispatchHandler {
+export class Exchange implements Discarding, Dispatcher.DispatchHandler {
   readonly options: PoolDispatchOptions;
   readonly lane: Lane;
   readonly createdAt: number;
@@ -51,6 +59,8 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   started = false;
   /** When the head of an event stream came. */
   answeredAt = 0;
+  /** When the connection was given to it. */
+  assignedAt = 0;
   /** Something of a response came. */
   responded = false;
   statusCode = 0;
@@ -78,6 +88,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   #aborted = false;
   #paused = false;
   #reason: Error | null = null;
+  #cancelDiscard: (() => void) | undefined;
 
   constructor(
     carrier: Carrier,
@@ -108,6 +119,11 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     return this.lane === "probe" && this.connection?.lane === "request";
   }
 
+  /** Whether its caller has nothing against a second time. */
+  get replayAllowed(): boolean {
+    return !("mayReplay" in this.#handler) || (this.#handler as ReplayAware).mayReplay();
+  }
+
   /** Lets the caller abort from now on, also while the request waits. */
   begin(): void {
     try {
@@ -122,6 +138,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     if (this.done) return;
     this.done = true;
     this.#reason ??= error;
+    this.#cancelDiscard?.();
     this.#body?.close();
     this.#carrier.finished(this, error);
     safely("onResponseError", () => this.#handler.onResponseError?.(this, error));
@@ -168,6 +185,12 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     this.#inner?.resume();
   }
 
+  discard(reason: Error): void {
+    if (this.done) return;
+    this.#cancelDiscard ??= this.#carrier.schedule(() => this.abort(reason), DISCARD_MS);
+    this.resume();
+  }
+
   onRequestStart(controller: Controller): void {
     // Nothing is written yet, and undici keeps the connection when this throws.
     if (this.done) throw this.#reason ?? new Error("the request is over");
@@ -204,14 +227,18 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     statusMessage?: string,
   ): void {
     this.statusCode = statusCode;
-    if (this.connection !== undefined) this.connection.keepAliveHint = headers["keep-alive"];
-    this.quietSince = this.#carrier.now();
-    if (statusCode >= 200 && isEventStream(headers)) {
-      this.endless = true;
-      this.answeredAt = this.quietSince;
-      this.#carrier.streaming(this);
+    const single = singleHeaders(headers);
+    if (statusCode < 200) this.#checkPatience();
+    else {
+      if (this.connection !== undefined) this.connection.keepAliveHint = single["keep-alive"];
+      this.quietSince = this.#carrier.now();
+      if (isEventStream(single)) {
+        this.endless = true;
+        this.answeredAt = this.quietSince;
+        this.#carrier.streaming(this);
+      }
     }
-    this.#handler.onResponseStart?.(this, statusCode, headers, statusMessage);
+    this.#handler.onResponseStart?.(this, statusCode, single, statusMessage);
   }
 
   onResponseData(_controller: Controller, chunk: Buffer): void {
@@ -223,6 +250,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   onResponseEnd(_controller: Controller, trailers: IncomingHttpHeaders): void {
     if (this.done) return;
     this.done = true;
+    this.#cancelDiscard?.();
     // A server may answer before it has read the request to its end.
     this.#body?.close();
     this.#carrier.finished(this, undefined);
@@ -252,6 +280,13 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   onRequestSent(): void {
     this.sentSince = undefined;
     this.#handler.onRequestSent?.();
+  }
+
+  /** Undici waits for as long again after each answer that only informs. */
+  #checkPatience(): void {
+    const limitMs = this.options.headersTimeout ?? this.#carrier.headersTimeoutMs;
+    if (limitMs !== 0 && this.#carrier.now() - this.assignedAt >= limitMs)
+      throw new errors.HeadersTimeoutError("answers that only inform came, and no other in time");
   }
 
   /** Forgets the attempt that failed, before another. */

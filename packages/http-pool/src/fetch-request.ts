@@ -18,6 +18,8 @@ export interface PoolFetchInit extends RequestInit {
   readonly lane?: RequestLane | undefined;
   /** May be sent a second time when its connection turns out to be dead; by its method if not given. */
   readonly idempotent?: boolean | undefined;
+  /** It only reads, so that it may be under way twice; by its method if not given. */
+  readonly safe?: boolean | undefined;
   /** Header whose value keeps a session at one upstream of an `UpstreamGroup`. */
   readonly affinityHeader?: string | undefined;
   /** Milliseconds; 0 switches it off, as for the others. */
@@ -46,6 +48,8 @@ export interface FetchRequest {
 
 const DEFAULT_HEADERS = { accept: "*/*", "user-agent": "mcp-accel-http-pool" };
 const TIMEOUTS = ["headersTimeoutMs", "bodyTimeoutMs", "eventTimeoutMs"] as const;
+/** The fetch standard forbids them. */
+const FORBIDDEN = new Set(["CONNECT", "TRACE", "TRACK"]);
 const NORMALIZED = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]);
 
 /**
@@ -117,6 +121,8 @@ function readUrl(input: unknown): URL {
 
 function normalizeMethod(method: string): string {
   const upper = method.toUpperCase();
+  if (FORBIDDEN.has(upper))
+    throw new InvalidArgumentError("method", "one that fetch may use", upper);
   return NORMALIZED.has(upper) ? upper : method;
 }
 
@@ -138,9 +144,10 @@ function encodeBody(body: unknown): { body: FetchBody; contentType?: string } {
     const contentType = "application/x-www-form-urlencoded;charset=UTF-8";
     return { body: body.toString(), contentType };
   }
-  if (body instanceof ArrayBuffer) return { body: Buffer.from(body) };
+  // A copy, since the caller may use the memory again while the request waits.
+  if (body instanceof ArrayBuffer) return { body: Buffer.from(new Uint8Array(body)) };
   if (ArrayBuffer.isView(body))
-    return { body: Buffer.from(body.buffer, body.byteOffset, body.byteLength) };
+    return { body: Buffer.from(new Uint8Array(body.buffer, body.byteOffset, body.byteLength)) };
   if (body instanceof Blob) return { body, ...(body.type && { contentType: body.type }) };
   if (body instanceof FormData || body instanceof ReadableStream) {
     const response = new GlobalResponse(body);
@@ -158,11 +165,12 @@ function encodeBody(body: unknown): { body: FetchBody; contentType?: string } {
 
 function readSettings(init: PoolFetchInit): FetchRequest["settings"] {
   for (const name of TIMEOUTS) if (init[name] !== undefined) timeout(name, init[name]);
-  const { lane, idempotent, affinityHeader, headersTimeoutMs } = init;
+  const { lane, idempotent, safe, affinityHeader, headersTimeoutMs } = init;
   const { bodyTimeoutMs, eventTimeoutMs } = init;
   return {
     ...(lane !== undefined && { lane }),
     ...(idempotent !== undefined && { idempotent }),
+    ...(safe !== undefined && { safe }),
     ...(affinityHeader !== undefined && { affinityHeader }),
     ...(headersTimeoutMs !== undefined && { headersTimeout: headersTimeoutMs }),
     ...(bodyTimeoutMs !== undefined && { bodyTimeout: bodyTimeoutMs }),

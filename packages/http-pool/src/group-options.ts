@@ -14,6 +14,7 @@ import {
   timeout,
 } from "./options.ts";
 import type { ConnectionPoolOptions } from "./options.ts";
+import { nameOf } from "./prepare-dispatch.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { monotonicNow, unrefSchedule } from "./schedule.ts";
 import type { Schedule } from "./schedule.ts";
@@ -98,6 +99,8 @@ export interface UpstreamGroupOptions {
   readonly hashLoadFactor?: number | undefined;
   /** Of every upstream. */
   readonly pool?: ConnectionPoolOptions | undefined;
+  /** Asked for every address at connect time, after DNS, for redirects too. */
+  readonly allowAddress?: ((address: string) => boolean) | undefined;
   /** Where this client is: upstreams of the same zone come first. */
   readonly zone?: string | undefined;
   readonly slowStartMs?: number | undefined;
@@ -171,6 +174,9 @@ export function resolveGroupOptions(
   };
   const virtual = origin === undefined ? undefined : parseOrigin("origin", origin);
   const probe = resolveProbe(options.probe ?? {});
+  const { allowAddress = options.pool?.allowAddress } = options;
+  optionalFn("allowAddress", allowAddress);
+  const pool = { ...options.pool, ...(allowAddress && { allowAddress }), ...clocks };
   const resolved: ResolvedGroupOptions = {
     ...clocks,
     origin: virtual,
@@ -178,7 +184,7 @@ export function resolveGroupOptions(
     hashKey: options.hashKey ?? defaultKey,
     hashFailover: options.hashFailover ?? false,
     hashLoadFactor: finite("hashLoadFactor", options.hashLoadFactor ?? NEVER, 1),
-    pool: poolOptions({ ...options.pool, ...clocks }, virtual, probe),
+    pool: poolOptions(pool, virtual, probe),
     zone: checkZone(options.zone),
     slowStartMs: timeout("slowStartMs", options.slowStartMs ?? 5000),
     ewmaDecayMs: duration("ewmaDecayMs", options.ewmaDecayMs ?? 10_000),
@@ -192,7 +198,7 @@ export function resolveGroupOptions(
     maxSessions: integer("maxSessions", options.maxSessions ?? 10_000, 1),
     sessionGraceMs: duration("sessionGraceMs", options.sessionGraceMs ?? 30_000),
   };
-  refuseUnknown("", options, resolved);
+  refuseUnknown("", options, { ...resolved, allowAddress });
   return resolved;
 }
 
@@ -213,7 +219,8 @@ function poolOptions(
   virtual: URL | undefined,
   probe: ResolvedGroupOptions["probe"],
 ): ConnectionPoolOptions {
-  const tls = virtual && { servername: virtual.hostname, ...pool.tls };
+  const servername = virtual && nameOf(virtual);
+  const tls = servername === undefined ? undefined : { servername, ...pool.tls };
   const resolved = {
     ...pool,
     ...(tls && { tls }),

@@ -108,6 +108,11 @@ export class HealthMonitor {
     const failure = replica.ejection?.reason ?? replica.lastFailure;
     // A probe says nothing of an upstream that takes connections and then fails.
     const hadPath = this.#options.probe?.path !== undefined;
+    if (replica.circuit.state === "half-open" && replica.ejection === undefined) {
+      // A trial may take long. What answers a request may be tried, unless it fails those of callers.
+      if (failure === "connect" || (hadPath && failure !== "status")) replica.circuit.succeeded();
+      return;
+    }
     if (failure !== "connect" && !(failure === "hang" && hadPath)) return;
     replica.failuresInARow = 0;
     if (replica.ejection !== undefined) this.#readmit(replica, "probe");

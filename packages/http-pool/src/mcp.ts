@@ -69,6 +69,7 @@ export function mcpFetch(
     return {
       ...(post.repliesOnly && { lane: "reply" }),
       idempotent: mayRepeat(post, isReplayable),
+      safe: post.methods.every((name) => READS.has(name)),
       eventTimeoutMs: isCall ? callTimeoutMs : otherTimeoutMs,
       ...(isCall && { headersTimeoutMs: callTimeoutMs }),
     };
@@ -123,11 +124,20 @@ function headerOf(headers: RequestInit["headers"], name: string): string | null 
 }
 
 function readTools(tools: unknown): (toolName: string) => boolean {
-  if (typeof tools === "function") return (name) => name !== "" && tools(name) === true;
+  if (typeof tools === "function") return (name) => name !== "" && holds(() => tools(name));
   if (typeof tools !== "object" || tools === null || !(Symbol.iterator in tools))
     throw new InvalidArgumentError("replayableTools", "names of tools or a function", tools);
   const names = new Set(tools as Iterable<string>);
   return (name) => name !== "" && names.has(name);
+}
+
+/** What throws does not say that a tool may be called twice. */
+function holds(says: () => unknown): boolean {
+  try {
+    return says() === true;
+  } catch {
+    return false;
+  }
 }
 
 function accepts(headers: RequestInit["headers"], type: string): boolean {

@@ -70,6 +70,7 @@ export abstract class PoolDispatcher<E extends PoolEvents = PoolEvents> extends 
     if (typeof handler.onRequestStart !== "function")
       return this.#legacy.dispatch(options, handler);
     try {
+      checkUpgrade(options, handler);
       return this.accept(options, handler);
     } catch (error) {
       if (typeof handler.onResponseError !== "function") throw error;
@@ -177,6 +178,18 @@ export abstract class PoolDispatcher<E extends PoolEvents = PoolEvents> extends 
 
   /** A listener that throws does not harm the pool. */
   protected send<K extends keyof E & string>(event: K, value: E[K]): void {
-    safely(`a listener of "${event}"`, () => this.emit(event as "drain", value as never));
+    const listeners = this.rawListeners(event as "drain") as ((value: E[K]) => unknown)[];
+    for (const listener of listeners)
+      safely(`a listener of "${event}"`, () => listener.call(this, value));
   }
+}
+
+/** Undici asks the pool's own handler for it, which always has one. */
+function checkUpgrade(
+  options: PoolDispatchOptions | undefined,
+  handler: Dispatcher.DispatchHandler,
+): void {
+  if (!options?.upgrade && options?.method !== "CONNECT") return;
+  if (typeof handler.onRequestUpgrade !== "function")
+    throw new InvalidArgumentError("handler.onRequestUpgrade", "a function", undefined);
 }

@@ -10,6 +10,8 @@ export interface PoolDispatchOptions extends Dispatcher.DispatchOptions {
    * way may wait: when every connection is in use it gets one beyond, at most `maxReplies` of them.
    */
   readonly lane?: RequestLane | undefined;
+  /** It only reads, so that it may be under way twice; by its method if not given. */
+  readonly safe?: boolean | undefined;
   /** Silence in an event stream, comments not counted, in milliseconds; without it, and with 0, it may last. */
   readonly eventTimeout?: number | undefined;
   /**
@@ -44,20 +46,13 @@ export function prepareDispatch(options: PoolDispatchOptions, upstream: URL): Po
   if (typeof options !== "object" || options === null)
     throw new InvalidArgumentError("options", "an object", options);
   checkOrigin(options.origin, upstream);
-  const { eventTimeout, lane, method, reset, servername } = options;
+  const { eventTimeout, lane, servername } = options;
   if (eventTimeout !== undefined) timeout("eventTimeout", eventTimeout);
   if (lane !== undefined && !LANES.includes(lane))
     throw new InvalidArgumentError("lane", '"request", "stream" or "reply"', lane);
-  // Undici closes a connection after HEAD, unless it is told not to.
-  const keepAfterHead = method === "HEAD" && reset === undefined;
   // Undici closes a connection when the Host header asks for another TLS name than the last one.
   const tlsName = servername === undefined ? nameOf(upstream) : undefined;
-  if (!keepAfterHead && tlsName === undefined) return options;
-  return {
-    ...options,
-    ...(keepAfterHead && { reset: false }),
-    ...(tlsName !== undefined && { servername: tlsName }),
-  };
+  return tlsName === undefined ? options : { ...options, servername: tlsName };
 }
 
 function checkOrigin(origin: string | URL | null | undefined, upstream: URL): void {
@@ -75,7 +70,8 @@ function checkOrigin(origin: string | URL | null | undefined, upstream: URL): vo
   );
 }
 
-function nameOf({ hostname, protocol }: URL): string | undefined {
+/** The TLS name of an origin; an address has none. */
+export function nameOf({ hostname, protocol }: URL): string | undefined {
   if (protocol !== "https:" || hostname.startsWith("[") || isIP(hostname) !== 0) return undefined;
   return hostname;
 }

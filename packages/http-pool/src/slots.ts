@@ -5,6 +5,9 @@ import { IdleList } from "./idle-list.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { Report } from "./report.ts";
 
+/** No server ends connections that were idle for less; what broke then is no sign for the others. */
+const MIN_STALE_MS = 500;
+
 type Done = (error: Error | undefined, connection: Connection | undefined) => void;
 
 /** What the slots tell the pool. */
@@ -107,6 +110,7 @@ export class Slots {
   take(): Connection | undefined {
     const now = this.#options.now();
     for (let found = this.#idle.pop(); found !== undefined; found = this.#idle.pop()) {
+      found.idleMs = now - found.idleSince;
       if (found.usable && now < found.expiresAt) return found;
       // One whose end is only being noticed has no use for its slot either.
       this.retire(found, found.usable ? "lifetime" : "peer");
@@ -177,6 +181,14 @@ export class Slots {
 
   retireIdle(reason: CloseReason): void {
     for (const connection of this.#idle) this.retire(connection, reason);
+  }
+
+  /** Ends those that are idle for as long as one was whose server had ended it. */
+  retireStale({ idleMs }: Connection): void {
+    if (idleMs < MIN_STALE_MS) return;
+    const idleBefore = this.#options.now() - idleMs;
+    for (const connection of this.#idle)
+      if (connection.idleSince <= idleBefore) this.retire(connection, "stale");
   }
 
   /** Ends what is too old. */

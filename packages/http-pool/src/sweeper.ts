@@ -14,6 +14,10 @@ const MIN_INTERVAL_MS = 10;
 const MAX_INTERVAL_MS = 5000;
 /** For which calls that answer with events may go on after `close` when there is no `bodyTimeoutMs`. */
 const LAST_EVENTS_MS = 60_000;
+/** Before a silence counts, what came while this process stood still has so long to be read. */
+const LISTEN_MS = 10;
+/** Longest pause between attempts to open what `minIdle` lacks, while they fail. */
+const MAX_BACKOFF_MS = 30_000;
 /** A server that ends connections as soon as they are open is not given new ones in a loop. */
 const REPLACED_AFTER_MS = 1000;
 
@@ -24,7 +28,11 @@ export class Sweeper {
   readonly #report: Report;
   readonly #openOne: () => Promise<void>;
   #cancel: (() => void) | undefined;
+  #cancelListen: (() => void) | undefined;
   #finishingSince: number | undefined;
+  /** Attempts to open what `minIdle` lacks that failed since one did not. */
+  #failures = 0;
+  #fillAfter = -Infinity;
 
   constructor(
     options: ResolvedPoolOptions,
@@ -57,6 +65,8 @@ export class Sweeper {
   [Symbol.dispose](): void {
     this.#cancel?.();
     this.#cancel = undefined;
+    this.#cancelListen?.();
+    this.#cancelListen = undefined;
   }
 
   get #minIdle(): number {
@@ -71,22 +81,53 @@ export class Sweeper {
 
   #sweep(): void {
     const now = this.#options.now();
-    for (const { exchange } of this.#slots.all()) {
-      if (exchange === undefined || exchange.done) continue;
+    const silent = this.#underWay().filter((exchange) => {
       this.#findLeak(exchange, now);
-      this.#endSilent(exchange, now);
       this.#endLasting(exchange, now);
-    }
+      return !exchange.done && this.#isSilent(exchange, now);
+    });
+    if (silent.length > 0) this.#listenTo(silent);
     this.#slots.sweep(this.#minIdle);
     this.fill();
   }
 
   /** Opens what `minIdle` lacks. */
   fill(): void {
-    for (let left = this.#slots.missing(this.#minIdle); left > 0; left -= 1) {
-      // A failure is counted and reported; the next sweep tries again.
-      this.#openOne().catch(() => undefined);
-    }
+    const missing = this.#slots.missing(this.#minIdle);
+    if (this.#options.now() < this.#fillAfter) return;
+    // While the upstream cannot be reached one attempt is as good as many.
+    for (let left = this.#failures > 0 ? Math.min(1, missing) : missing; left > 0; left -= 1)
+      this.#openOne().then(
+        () => (this.#failures = 0),
+        () => this.#backOff(),
+      );
+  }
+
+  /** A failure is counted and reported; a later sweep tries again. */
+  #backOff(): void {
+    const now = this.#options.now();
+    // Of several at once the first one counts.
+    if (now < this.#fillAfter) return;
+    this.#failures += 1;
+    const pauseMs = intervalOf(this.#options) * (2 ** Math.min(this.#failures - 1, 20) - 0.5);
+    this.#fillAfter = now + Math.min(MAX_BACKOFF_MS, pauseMs);
+  }
+
+  #underWay(): Exchange[] {
+    const found: Exchange[] = [];
+    for (const { exchange } of this.#slots.all())
+      if (exchange !== undefined && !exchange.done) found.push(exchange);
+    return found;
+  }
+
+  /** After a while in which this process did nothing else, its timers come before what was sent to it. */
+  #listenTo(silent: readonly Exchange[]): void {
+    this.#cancelListen ??= this.#options.schedule(() => {
+      this.#cancelListen = undefined;
+      const now = this.#options.now();
+      for (const exchange of silent)
+        if (!exchange.done && this.#isSilent(exchange, now)) this.#end(exchange);
+    }, LISTEN_MS);
   }
 
   #findLeak(exchange: Exchange, now: number): void {
@@ -98,10 +139,14 @@ export class Sweeper {
     this.#report.leak(exchange, now - quietSince);
   }
 
-  #endSilent(exchange: Exchange, now: number): void {
+  #isSilent(exchange: Exchange, now: number): boolean {
     const since = exchange.quietSince ?? exchange.sentSince;
     const limitMs = this.#limitOf(exchange);
-    if (since === undefined || limitMs === 0 || now - since < limitMs) return;
+    return since !== undefined && limitMs !== 0 && now - since >= limitMs;
+  }
+
+  #end(exchange: Exchange): void {
+    const limitMs = this.#limitOf(exchange);
     if (exchange.quietSince === undefined)
       exchange.abort(new RequestBodyTimeoutError(this.#slots.upstream, limitMs));
     else {

@@ -13,6 +13,7 @@ import { parseOrigin } from "./options.ts";
 import { PoolDispatcher } from "./pool-dispatcher.ts";
 import { PoolRelay } from "./pool-relay.ts";
 import { countsOnly } from "./pool-stats.ts";
+import { nameOf } from "./prepare-dispatch.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import type { Replica } from "./replica.ts";
 import { headerOf, withHeader } from "./request-headers.ts";
@@ -219,7 +220,8 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
     const { origin } = this.#core.options;
     if (origin === undefined) return options;
     const headers = withHeader(options.headers, "host", origin.host);
-    return { servername: origin.hostname, ...options, ...(headers && { headers }) };
+    const servername = nameOf(origin);
+    return { ...(servername && { servername }), ...options, ...(headers && { headers }) };
   }
 }
 

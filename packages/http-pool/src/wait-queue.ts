@@ -2,6 +2,7 @@ import type { Exchange } from "./exchange.ts";
 import { LinkedList, LinkedNode } from "./linked-list.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { Schedule } from "./schedule.ts";
+import { keepProcess, letProcessGo } from "./waiting.ts";
 
 /** First in, first out, each with a deadline; one timer for all, since all wait equally long. */
 export class WaitQueue {
@@ -31,6 +32,7 @@ export class WaitQueue {
     exchange.queueDeadline = exchange.queuedAt + this.#timeoutMs;
     exchange.queuedIn = this;
     this.#list.append(nodeOf(exchange));
+    if (this.#list.size === 1) keepProcess(this);
     this.#arm();
   }
 
@@ -42,6 +44,7 @@ export class WaitQueue {
     exchange.queueDeadline = Math.min(deadline, next);
     exchange.queuedIn = this;
     this.#list.prepend(nodeOf(exchange));
+    if (this.#list.size === 1) keepProcess(this);
     this.#arm();
   }
 
@@ -55,12 +58,15 @@ export class WaitQueue {
 
   remove(exchange: Exchange): boolean {
     if (exchange.queueNode === undefined || exchange.queuedIn !== this) return false;
-    return this.#list.remove(exchange.queueNode);
+    const removed = this.#list.remove(exchange.queueNode);
+    if (removed && this.#list.size === 0) letProcessGo(this);
+    return removed;
   }
 
   [Symbol.dispose](): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    letProcessGo(this);
   }
 
   /** A timer that finds the queue empty ends; setting one for each request that waits would cost more. */

@@ -139,3 +139,13 @@ test("a request that gives up while it connects leaves nothing behind", async ()
   expect(await last).toMatchObject({ name: "AbortError" });
   await closed;
 });
+
+test("a resolver that says undefined where nothing is wrong is guarded too", async () => {
+  await using server = await new TestServer().start();
+  const lookup = ((_hostname: string, _options: object, callback: (...args: unknown[]) => void) => {
+    callback(undefined, [{ address: "127.0.0.1", family: 4 }]);
+  }) as unknown as LookupFunction;
+  const options = { lookup, allowAddress: publicAddressesOnly };
+  expect(await outcome(server, "rebind.test", options)).toBeInstanceOf(AddressNotAllowedError);
+  expect(server.sockets).toBe(0);
+});

@@ -7,6 +7,8 @@ import { mayReplay } from "../src/replay.ts";
 
 const carrier: Carrier = {
   now: () => 0,
+  schedule: () => () => undefined,
+  headersTimeoutMs: 0,
   started: () => undefined,
   streaming: () => undefined,
   finished: () => undefined,

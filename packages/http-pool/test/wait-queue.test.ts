@@ -9,6 +9,8 @@ const TIMEOUT_MS = 100;
 
 const carrier: Carrier = {
   now: () => 0,
+  schedule: () => () => undefined,
+  headersTimeoutMs: 0,
   started: () => undefined,
   streaming: () => undefined,
   finished: () => undefined,
