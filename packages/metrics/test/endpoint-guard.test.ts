@@ -58,8 +58,8 @@ describe("endpoint guard: hostile requests", () => {
     ],
     ["a token in the query", `GET /metrics?token=${TOKEN} HTTP/1.1`, "Host: localhost", 400],
     ["an encoded token parameter", "GET /metrics?%74oken=x HTTP/1.1", "Host: localhost", 400],
-  ])("%s is refused", async (_what, request, headers, status) => {
-    const answer = await raw(await serve(), lines(request, headers));
+  ])("%s is refused", async (_what, line, headers, status) => {
+    const answer = await raw(await serve(), lines(line, headers));
     expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     expect(answer.toLowerCase()).not.toContain("access-control-");
     expect(answer).not.toContain(TOKEN);
