@@ -17,8 +17,8 @@ export class ActionPanel {
       attributes: { type: "password", id: "action-token", autocomplete: "off" },
     });
     this.#tokenField = element(
-      "p",
-      { class: "field" },
+      "form",
+      { class: "field", on: { submit: (event) => event.preventDefault() } },
       element("label", { text: "Token for actions", attributes: { for: "action-token" } }),
       this.#token,
     );

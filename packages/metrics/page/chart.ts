@@ -156,7 +156,7 @@ class SeriesTable {
 
   constructor(title: string, unit: Unit) {
     this.#unit = unit;
-    const titles = ["Now", "1 min ago", "5 min ago", "Lowest", "Highest"];
+    const titles = ["Now", "5 min ago", "Lowest", "Highest"];
     const header = element(
       "tr",
       {},
@@ -183,7 +183,6 @@ class SeriesTable {
       const known = column.filter((value) => value !== null);
       const values = [
         column.at(-1),
-        column.at(-61),
         column.at(-301),
         known.length > 0 ? lowest(known) : null,
         known.length > 0 ? highest(known) : null,
@@ -202,7 +201,7 @@ class SeriesTable {
         "tr",
         {},
         element("th", { text: name, attributes: { scope: "row" } }),
-        ...Array.from({ length: 5 }, () => element("td", { text: NOTHING })),
+        ...Array.from({ length: 4 }, () => element("td", { text: NOTHING })),
       ),
     );
     this.#body.replaceChildren(...rows);

@@ -58,8 +58,10 @@ byId("tables").addEventListener("click", () => {
 });
 setInterval(showConnection, 1_000);
 document.addEventListener("visibilitychange", () => render());
-// For tests: how much the page holds.
+// For tests: what comes in, and how much the page holds.
 Object.assign(globalThis, {
+  dashboardReceive: receive,
+  dashboardKeep: (frame: DashboardFrame) => store.push(frame),
   dashboardSize: () => ({
     store: store.points,
     plots: charts.reduce((total, chart) => total + chart.points, 0),

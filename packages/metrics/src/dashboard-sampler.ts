@@ -32,8 +32,10 @@ export class Sampler {
     return this.#last;
   }
 
-  /** `atMs` grows with every call. */
+  /** Gives the last frame again when the clock stood still or went back: time on the page never does. */
   add(atMs: number, snapshot: Snapshot): DashboardFrame {
+    const latest = this.#window.at(-1);
+    if (this.#last !== undefined && latest !== undefined && atMs <= latest.atMs) return this.#last;
     const reading = this.#reader.read(snapshot);
     this.#window.push({ atMs, reading });
     if (this.#window.length > this.#options.windowFrames + 1) this.#window.shift();
