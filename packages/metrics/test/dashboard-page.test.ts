@@ -276,7 +276,7 @@ async function chartStates(page: Page): Promise<readonly ChartState[]> {
   >(`[...document.querySelectorAll(".chart")].map((chart) => {
     const canvas = chart.querySelector("canvas");
     const { width, height } = canvas;
-    const { data } = canvas.getContext("2d").getImageData(width * 0.25, 0, width * 0.7, height * 0.85);
+    const { data } = canvas.getContext("2d").getImageData(width * 0.25, 0, width * 0.7, height * 0.9);
     let drawn = 0;
     for (let i = 0; i < data.length; i += 4) {
       const high = Math.max(data[i], data[i + 1], data[i + 2]), low = Math.min(data[i], data[i + 1], data[i + 2]);
