@@ -56,7 +56,7 @@ class Tile {
     setText(this.#unit, now.unit);
     const recent = column.slice(-120).filter((value) => value !== null);
     const peak = recent.reduce((high, value) => Math.max(high, value), 0);
-    setText(this.#peak, `peak ${format(peak, unit)} in 2 min`);
+    setText(this.#peak, `2 min peak ${format(peak, unit)}`);
     drawSpark(this.#spark, column);
   }
 }

@@ -92,9 +92,10 @@ export class Dashboard implements Disposable {
     if (this.#sampling || this.#closed) return;
     this.#sampling = true;
     try {
+      const atMs = this.#originMs + this.#options.now();
       const snapshot = await this.#metrics.snapshot();
       if (this.#closed) return;
-      this.#sampler.add(this.#originMs + this.#options.now(), snapshot);
+      this.#sampler.add(atMs, snapshot);
       this.#frames += 1;
       this.#history = undefined;
       this.#clients.send(this.#event());

@@ -56,6 +56,8 @@ describe("dashboard: numbers", () => {
     const { values } = JSON.parse(
       (await ask(listener.port, "/api/snapshot")).body,
     ) as DashboardFrame;
+    expect(board.stats().failedFrames).toBe(0);
+    expect(values["cache/stale-total"]).toBeUndefined();
     expect(values).not.toHaveProperty("cache/hits");
     expect(values).not.toHaveProperty("cache/hit-ratio");
   });

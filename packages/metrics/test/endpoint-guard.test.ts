@@ -1,6 +1,10 @@
+import { once } from "node:events";
+import type { EventEmitter } from "node:events";
+import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Metrics, guardEndpoint, listen } from "../src/index.ts";
 import type { EndpointGuardOptions, GuardRequest, ScrapeHandlerOptions } from "../src/index.ts";
+import { dashboard } from "../src/dashboard.ts";
 import { scrapeHandler } from "../src/handler.ts";
 import { ask, raw } from "./dashboard-requests.ts";
 
@@ -104,6 +108,7 @@ describe("endpoint guard: hostile requests", () => {
     "Bearer wrong",
     `Bearer ${TOKEN}x`,
     `Bearer ${TOKEN.slice(1)}`,
+    `Bearer ${TOKEN.slice(0, -1)}`,
     `Basic ${TOKEN}`,
     TOKEN,
     `Bearer ${TOKEN} ${TOKEN}`,
@@ -230,6 +235,53 @@ describe("scrapes at once", () => {
     expect(statuses.filter((status) => status === 503)).toHaveLength(30);
     expect(written).toBe(1);
     expect((await ask(listener.port, "/")).status).toBe(200);
+  });
+});
+
+describe("slow clients", () => {
+  test("a scraper that does not read is cut off and gives its place back", async () => {
+    const body = "x".repeat(32_000_000);
+    const exposition = async () => ({ contentType: "text/plain", body });
+    const handler = scrapeHandler(exposition, () => false, {
+      maxConcurrent: 1,
+      readTimeoutMs: 200,
+    });
+    await using listener = await listen({ "/": handler });
+    const slow = connect(listener.port, "127.0.0.1");
+    slow.on("error", () => undefined);
+    slow.pause();
+    const [served] = await Promise.all([
+      once(listener.server, "request"),
+      slow.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
+    ]);
+    expect((await ask(listener.port, "/", { method: "HEAD" })).status).toBe(503);
+    await once((served as [unknown, EventEmitter])[1], "close");
+    expect((await ask(listener.port, "/", { method: "HEAD" })).status).toBe(200);
+    slow.destroy();
+  });
+
+  test("headers that never end are given up by the listener", async () => {
+    using metrics = new Metrics({ runtime: false });
+    await using listener = await listen({ "/": metrics.handler() });
+    expect(await raw(listener.port, "GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: a")).toMatch(
+      /^HTTP\/1\.1 408 /,
+    );
+  });
+
+  test("an action whose body never ends does not run", async () => {
+    using metrics = new Metrics({ runtime: false });
+    let ran = false;
+    const run = () => (ran = true);
+    const actions = [{ name: "go", label: "Go", run }];
+    using board = dashboard(metrics, { actions, actionToken: TOKEN });
+    await using listener = await listen({ "/": board.handler });
+    const head = `Host: localhost\r\nAuthorization: Bearer ${TOKEN}\r\nContent-Type: application/json`;
+    const answer = await raw(
+      listener.port,
+      `POST /api/actions/go HTTP/1.1\r\n${head}\r\nContent-Length: 100\r\n\r\n{`,
+    );
+    expect(answer).toMatch(/^HTTP\/1\.1 (408|413) /);
+    expect(ran).toBe(false);
   });
 });
 
