@@ -36,7 +36,7 @@ export class AlertList {
     setText(this.#symbol, SYMBOLS[state] ?? "");
     setText(this.#headline, watched ? headline(firing, pending) : "No alerts are set up");
     const rows = new Map<string, Row>();
-    for (const alert of alerts) {
+    for (const alert of together(alerts)) {
       const key = JSON.stringify([alert.name, alert.labels]);
       const row = this.#rows.get(key) ?? new Row();
       row.update(alert, atMs);
@@ -65,7 +65,12 @@ class Row {
   ): void {
     this.root.dataset["state"] = state;
     this.root.dataset["alert"] = name;
-    setText(this.#state, `${SYMBOLS[state] ?? ""} ${STATES[state] ?? state}, ${severity}`);
+    setText(
+      this.#state,
+      [`${SYMBOLS[state] ?? ""} ${STATES[state] ?? state}`, severity]
+        .filter((text) => text !== "")
+        .join(", "),
+    );
     const of = Object.entries(labels)
       .map(([key, text]) => `${key}=${text}`)
       .join(" ");
@@ -79,6 +84,16 @@ class Row {
       sinceMs === undefined ? "" : `since ${clock(sinceMs)}, ${duration(atMs - sinceMs)}`,
     );
   }
+}
+
+/** Rules without data in one row: in a process with few of the packages many have none, and that is no trouble. */
+function together(alerts: readonly AlertView[]): readonly AlertView[] {
+  const silent = alerts.filter(({ state }) => state === "no-data");
+  if (silent.length < 2) return alerts;
+  const names = silent.map(({ name }) => name).join(", ");
+  const name = `${silent.length} rules`;
+  const row = { name, severity: "", state: "no-data", summary: names, labels: {} } as const;
+  return [...alerts.filter(({ state }) => state !== "no-data"), row];
 }
 
 function stateOf(firing: number, pending: number): "firing" | "pending" | "calm" {

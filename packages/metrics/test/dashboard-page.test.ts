@@ -5,8 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { canRun } from "../../../tools/services/find.ts";
 import { dashboard, listen } from "../src/dashboard.ts";
 import type { AlertLike, DashboardOptions } from "../src/dashboard.ts";
+import { Alerts, above, defineRule, gauge, value } from "../src/alerts.ts";
 import { Metrics } from "../src/index.ts";
 import { launch, program, ready, visit } from "./dashboard-browser.ts";
+import type { Load } from "./dashboard-stand-in.ts";
 import { CALM, OVERLOAD, TOKEN, openScene } from "./dashboard-support.ts";
 
 const axe = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -165,6 +167,59 @@ describe.skipIf(!canRun("dashboard in a browser", "Chromium", program))("dashboa
     await scene.pass(1);
     await page.waitForSelector('[data-alert="Hot"]', { state: "detached" });
     expect(await headline.textContent()).toBe("No alert is firing");
+  });
+
+  test("the alerts of this package are shown, and rules without data in one row", async () => {
+    const clock = { ms: 0 };
+    let source: Alerts | undefined;
+    const scene = await openScene({ alerts: { state: () => source?.state() ?? [] } });
+    const when = above(value(gauge("http_pool_requests_waiting")), 50);
+    const silent = above(value(gauge("a_family_of_nobody")), 1);
+    const rules = [
+      defineRule({
+        name: "PoolFull",
+        severity: "critical",
+        summary: "{value} wait",
+        description: "d",
+        when,
+      }),
+      defineRule({
+        name: "NobodyA",
+        severity: "info",
+        summary: "a",
+        description: "d",
+        when: silent,
+      }),
+      defineRule({
+        name: "NobodyB",
+        severity: "info",
+        summary: "b",
+        description: "d",
+        when: silent,
+      }),
+    ];
+    using alerts = new Alerts(scene.metrics, { rules, intervalMs: 1_000, now: () => clock.ms });
+    source = alerts;
+    const evaluate = async (load: Load): Promise<void> => {
+      clock.ms += 1_000;
+      await scene.pass(1, load);
+      await alerts.evaluate();
+      await scene.pass(1, load);
+    };
+    await evaluate(OVERLOAD);
+    const { page, trouble } = await visit(browser, scene.url);
+    await ready(page);
+    expect(await page.locator(".headline").textContent()).toBe("1 alert is firing");
+    expect(await page.locator('[data-alert="PoolFull"] .summary').textContent()).toMatch(
+      /^85 wait/,
+    );
+    expect(await page.locator('[data-alert="2 rules"] .summary').textContent()).toBe(
+      "NobodyA, NobodyB",
+    );
+    await evaluate(CALM);
+    await page.waitForSelector('[data-alert="PoolFull"]', { state: "detached" });
+    expect(await page.locator(".headline").textContent()).toBe("No alert is firing");
+    expect(trouble).toEqual([]);
   });
 
   test("an action asks first, needs its token and shows its answer", async () => {

@@ -250,12 +250,11 @@ describe("slow clients", () => {
     const slow = connect(listener.port, "127.0.0.1");
     slow.on("error", () => undefined);
     slow.pause();
-    const [served] = await Promise.all([
-      once(listener.server, "request"),
-      slow.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"),
-    ]);
+    const served = once(listener.server, "request");
+    slow.write("GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    const [, response] = (await served) as [unknown, EventEmitter];
     expect((await ask(listener.port, "/", { method: "HEAD" })).status).toBe(503);
-    await once((served as [unknown, EventEmitter])[1], "close");
+    await once(response, "close");
     expect((await ask(listener.port, "/", { method: "HEAD" })).status).toBe(200);
     slow.destroy();
   });
