@@ -4,7 +4,7 @@ import { NOTHING, format, quantity } from "./format.ts";
 import type { Unit } from "./format.ts";
 import type { ChartSpec } from "./layout.ts";
 import type { Column, Store } from "./store.ts";
-import { COLOURS, DASHES, colour } from "./theme.ts";
+import { COLOURS, colour, dashOf } from "./theme.ts";
 
 const HEIGHT = 168;
 const AXIS_WIDTH = 64;
@@ -120,7 +120,7 @@ export class Chart {
       element(
         "li",
         {},
-        lineMark(index % COLOURS, DASHES[index % DASHES.length] ?? []),
+        lineMark(index % COLOURS, dashOf(index)),
         element("span", { class: "name", text: label }),
         this.#values[index],
       ),
@@ -262,7 +262,7 @@ function options(unit: Unit, lines: readonly Line[], width: number): uPlot.Optio
       ...lines.map((_line, index) => ({
         stroke: colour(`c${index % COLOURS}`),
         width: 2,
-        dash: [...(DASHES[index % DASHES.length] ?? [])],
+        dash: [...dashOf(index)],
         points: { show: false },
         spanGaps: false,
       })),

@@ -179,7 +179,7 @@ export const PANEL_SPECS: readonly PanelSpec[] = [
         title: "Reuse",
         unit: "ratio",
         big: "pool/reuse",
-        lines: [{ key: "pool/reuse", label: "Requests on a used connection" }],
+        lines: [{ key: "pool/reuse", label: "On a used connection" }],
       },
       {
         title: "Connections",

@@ -24,14 +24,12 @@ export function themeSwitch(button: HTMLElement, changed: () => void): void {
 
 export const COLOURS = 6;
 /** Apart from its colour, each line of a chart has dashes of its own. */
-export const DASHES: readonly (readonly number[])[] = [
-  [],
-  [7, 4],
-  [2, 3],
-  [10, 3, 2, 3],
-  [5, 2],
-  [1, 5],
-];
+const DASHES: readonly (readonly number[])[] = [[], [7, 4], [2, 3], [10, 3, 2, 3], [5, 2], [1, 5]];
+
+/** Lines that share a colour have different dashes. */
+export function dashOf(index: number): readonly number[] {
+  return DASHES[(index + Math.floor(index / COLOURS)) % DASHES.length] ?? [];
+}
 
 /** A colour of the style sheet, as a canvas wants it. */
 export function colour(name: string): string {
