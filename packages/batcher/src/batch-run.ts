@@ -1,7 +1,7 @@
 import { bisect } from "./bisect.ts";
 import type { CallFailure } from "./bisect.ts";
 import type { BatchOutcome, BatchRecord, BatchSettings } from "./controller.ts";
-import { BatchContractError, BatchItemError, BatchTimeoutError, describe } from "./errors.ts";
+import { BatchContractError, BatchItemError, BatchTimeoutError } from "./errors.ts";
 import { verdicts } from "./failure.ts";
 import type { Verdict } from "./failure.ts";
 import type { Job } from "./job.ts";
@@ -12,6 +12,7 @@ import type { CallAnswer } from "./processor-call.ts";
 import type { Processor } from "./processor.ts";
 import { settleAll } from "./results.ts";
 import { retryAfterMsOf } from "./retry-after.ts";
+import { textOf } from "./warn.ts";
 
 /** What a run needs from the batcher it belongs to. */
 export interface RunHost<T, R> {
@@ -136,7 +137,7 @@ export class BatchRun<T, R> {
     startedAtMs: number,
   ): CallFailure | undefined {
     const failure = answer.ok ? undefined : this.#judge(answer.error, jobs.length);
-    const failed = answer.ok ? answer.failed : jobs.length;
+    const failed = answer.ok ? (answer.results.failures?.size ?? 0) : jobs.length;
     if (failure?.verdict === "too-large") this.#host.onTooLarge(jobs.length, failure.error);
     this.#host.onCall({
       batchId: this.#init.batchId,
@@ -179,8 +180,8 @@ function unsettled<T, R>(job: Job<T, R>): boolean {
 }
 
 function blame<T, R>(job: Job<T, R>, cause: unknown): void {
-  const message = cause instanceof Error ? cause.message : describe(cause);
-  job.reject(new BatchItemError(`the item failed in a call of its own: ${message}`, { cause }));
+  const message = `the item failed in a call of its own: ${textOf(cause)}`;
+  job.reject(new BatchItemError(message, { cause }));
 }
 
 function rejectAll<T, R>(jobs: readonly Job<T, R>[], error: unknown): void {

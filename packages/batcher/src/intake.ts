@@ -1,4 +1,5 @@
 import type { Job, JobGroup, Reject, Resolve } from "./job.ts";
+import { callSafely } from "./warn.ts";
 
 /** Something that waits for room in the queue. */
 export interface Waiter {
@@ -104,10 +105,6 @@ export class Intake<T, R> implements Waiter, JobGroup {
     const total = this.#init.items.length;
     if (this.#done === this.#reported) return;
     this.#reported = this.#done;
-    try {
-      this.#init.onProgress?.(this.#done, total);
-    } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error));
-    }
+    callSafely(() => this.#init.onProgress?.(this.#done, total));
   }
 }
