@@ -1,4 +1,5 @@
 import type { Job, JobGroup, Reject, Resolve } from "./job.ts";
+import { unwatchSignal, watchSignal } from "./signal-watch.ts";
 import { callSafely } from "./warn.ts";
 
 /** Something that waits for room in the queue. */
@@ -33,7 +34,7 @@ export class Intake<T, R> implements Waiter, JobGroup {
   constructor(init: IntakeInit<T, R>) {
     this.#init = init;
     this.#results = Array.from({ length: init.items.length });
-    init.signal?.addEventListener("abort", this, { once: true });
+    if (init.signal !== undefined) watchSignal(init.signal, this);
   }
 
   admit(): boolean {
@@ -54,9 +55,8 @@ export class Intake<T, R> implements Waiter, JobGroup {
     while (this.#next < this.#init.items.length) this.#refuse(this.#next++, reason);
   }
 
-  /** The signal's listener: everything that has not settled rejects with its reason. */
-  handleEvent(): void {
-    const reason: unknown = this.#init.signal?.reason;
+  /** Everything that has not settled rejects with the signal's reason. */
+  onAbort({ reason }: AbortSignal): void {
     this.refuse(reason);
     for (const job of this.#jobs) job.reject(reason, "aborted");
   }
@@ -94,7 +94,7 @@ export class Intake<T, R> implements Waiter, JobGroup {
     this.#results[index] = result;
     this.#settled += 1;
     if (this.#settled < this.#init.items.length) return;
-    this.#init.signal?.removeEventListener("abort", this);
+    if (this.#init.signal !== undefined) unwatchSignal(this.#init.signal, this);
     this.#report();
     this.#init.onSettled(this.#results);
   }

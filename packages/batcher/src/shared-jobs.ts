@@ -1,6 +1,7 @@
 import type { AddOptions } from "./add-options.ts";
 import { BatchDeadlineError } from "./errors.ts";
 import type { Job, JobShare } from "./job.ts";
+import { unwatchSignal, watchSignal } from "./signal-watch.ts";
 import type { Timers } from "./timers.ts";
 
 /** At most so many results are kept for `dedupeWindowMs`; the oldest go first. */
@@ -140,13 +141,13 @@ class SharedWait<R> {
 
   watch(timers: Timers, signal: AbortSignal | undefined): void {
     this.#signal = signal;
-    signal?.addEventListener("abort", this, { once: true });
+    if (signal !== undefined) watchSignal(signal, this);
     if (this.#deadlineMs === Infinity) return;
     this.#timers = timers;
     this.#timer = timers.set(() => this.#leave("expired"), this.#deadlineMs, true);
   }
 
-  handleEvent(): void {
+  onAbort(): void {
     this.#leave("aborted");
   }
 
@@ -167,7 +168,7 @@ class SharedWait<R> {
   }
 
   #release(): void {
-    this.#signal?.removeEventListener("abort", this);
+    if (this.#signal !== undefined) unwatchSignal(this.#signal, this);
     this.#timers?.clear(this.#timer);
   }
 }

@@ -28,7 +28,8 @@ const hostile = () => ({
   },
 });
 const no = (item: number) => Promise.reject(new Error(`no ${item}`));
-const thenable = () => Object.defineProperty(() => 1, "then", { value: () => 1 });
+const chained = () =>
+  new Proxy(() => 1, { get: (_, name) => (name === "then" ? () => 1 : undefined) });
 const sparse = (): unknown[] => Object.assign([], { 0: 1, 2: 3 });
 
 /** What the call comes to, and what nobody heard of. */
@@ -63,10 +64,10 @@ describe("a processor that breaks its contract", () => {
       [1, { status: "fulfilled", value: Promise.resolve(2) }, 3],
       "a promise at 1",
     ],
-    ["a function with a then", [1, thenable(), 3], "a promise at 1"],
+    ["a function with a then", [1, chained(), 3], "a promise at 1"],
     [
       "a function with a then behind a settled result",
-      [1, { status: "fulfilled", value: thenable() }, 3],
+      [1, { status: "fulfilled", value: chained() }, 3],
       "a promise at 1",
     ],
     ["a result that throws when it is read", [1, hostile(), 3], "throw when they are read"],
