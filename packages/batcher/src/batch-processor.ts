@@ -1,12 +1,8 @@
+import { AsyncResource } from "node:async_hooks";
 import { checkAddOptions } from "./add-options.ts";
 import type { AddOptions } from "./add-options.ts";
 import type { BatchRecord } from "./controller.ts";
-import {
-  BatcherOptionError,
-  BatcherPausedError,
-  BatcherReentryError,
-  BatchOverloadError,
-} from "./errors.ts";
+import { BatcherOptionError, BatcherReentryError, BatchOverloadError } from "./errors.ts";
 import { Engine } from "./engine.ts";
 import { checkListener } from "./events.ts";
 import type { BatcherEvents } from "./events.ts";
@@ -90,7 +86,7 @@ export class BatchProcessor<T, R> {
       const intake = new Intake<T, R>({
         items: [...items],
         signal,
-        onProgress,
+        onProgress: onProgress === undefined ? undefined : AsyncResource.bind(onProgress),
         submit: (item, fulfil, reject) =>
           this.#engine.submit(item, processor, fulfil, reject, context),
         onSettled: resolve,
@@ -142,14 +138,12 @@ export class BatchProcessor<T, R> {
 
   /**
    * Resolves when nothing is queued or running.
-   * @throws BatcherPausedError if the batcher is paused with items queued.
+   * @throws BatcherPausedError if the batcher is paused with items queued, or comes to be so while this waits.
    * @throws BatcherReentryError inside of a processor, whose call it would wait for.
    */
   async drain(): Promise<void> {
     if (this.#engine.reentered) throw new BatcherReentryError();
-    const { dispatcher } = this.#engine;
-    if (dispatcher.paused && dispatcher.queued > 0) throw new BatcherPausedError(dispatcher.queued);
-    await this.#engine.whenIdle();
+    await this.#engine.whenDrained();
   }
 
   /**

@@ -5,7 +5,13 @@ import type { BatchRecord } from "./controller.ts";
 import { Counters } from "./counters.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Dispatch, DispatcherHost, Limits } from "./dispatcher.ts";
-import { BatchClosedError, BatchItemTooLargeError, BatcherOptionError } from "./errors.ts";
+import {
+  BatchClosedError,
+  BatchItemTooLargeError,
+  BatcherOptionError,
+  BatcherPausedError,
+} from "./errors.ts";
+import type { BatcherError } from "./errors.ts";
 import { EventHub } from "./event-hub.ts";
 import { History } from "./history.ts";
 import type { Waiter } from "./intake.ts";
@@ -39,7 +45,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   /** By depth of nesting. */
   readonly #waiters: Waiter[][] = [];
   readonly #shared: SharedJobs<T, R>[] = [];
-  readonly #idle: (() => void)[] = [];
+  readonly #idle: { resolve: () => void; reject?: (error: BatcherError) => void }[] = [];
   #tunables: Tunables;
   #arrival: Arrival<T, R> = { at: 0, host: this };
   #batchId = 0;
@@ -137,7 +143,16 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   /** Resolves when nothing is queued, running or waiting to be. */
   whenIdle(): Promise<void> {
     return new Promise((resolve) => {
-      this.#idle.push(resolve);
+      this.#idle.push({ resolve });
+      this.#checkIdle();
+    });
+  }
+
+  /** As `whenIdle`, and rejects when the batcher is paused with items queued, now or later. */
+  whenDrained(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#idle.push({ resolve, reject });
+      if (this.dispatcher.paused) this.onStuck();
       this.#checkIdle();
     });
   }
@@ -154,7 +169,8 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   onSettled(job: Job<T, R>, how: Settlement, from: "queued" | "running"): void {
     this.counters.settled[how] += 1;
     if (from !== "queued") return;
-    this.dispatcher.lanesAt(job.context?.depthOf(this) ?? 0).forget(job);
+    const { dispatcher } = this;
+    dispatcher.forget(job, dispatcher.lanesAt(job.context?.depthOf(this) ?? 0));
     this.onRoom();
     this.#checkIdle();
   }
@@ -165,6 +181,14 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
 
   onSlotFree(): void {
     this.#checkIdle();
+  }
+
+  onStuck(): void {
+    const { queued } = this.dispatcher;
+    if (queued === 0) return;
+    for (const waiting of this.#idle.splice(0))
+      if (waiting.reject === undefined) this.#idle.push(waiting);
+      else waiting.reject(new BatcherPausedError(queued));
   }
 
   limits(now: number): Limits {
@@ -277,7 +301,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
 
   #checkIdle(): void {
     if (this.busy) return;
-    for (const resolve of this.#idle.splice(0)) resolve();
+    for (const { resolve } of this.#idle.splice(0)) resolve();
   }
 }
 

@@ -111,7 +111,8 @@ export class ToolCall {
   /** Only `true` is a yes; a filter that throws allows nothing. */
   async #isAllowed(): Promise<boolean> {
     try {
-      return await this.#init.allow(this.#call.name);
+      const answer: unknown = await this.#init.allow(this.#call.name);
+      return answer === true;
     } catch {
       return false;
     }
