@@ -44,7 +44,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   readonly #sleeper: Sleeper;
   /** By depth of nesting. */
   readonly #waiters: Waiter[][] = [];
-  readonly #shared: SharedJobs<T, R>[] = [];
+  readonly #shared: (SharedJobs<T, R> | undefined)[] = [];
   readonly #idle: { resolve: () => void; reject?: (error: BatcherError) => void }[] = [];
   #tunables: Tunables;
   #arrival: Arrival<T, R> = { at: 0, host: this };
@@ -70,6 +70,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     this.#tunables = tunables;
     this.sizing.retune(tunables);
     this.budget.ratio = tunables.retryBudgetRatio;
+    for (const shared of this.#shared) shared?.prune();
     this.dispatcher.schedule();
     this.onRoom();
   }
@@ -162,6 +163,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     this.closing = true;
     for (const job of this.dispatcher.takeAll()) job.reject(new BatchClosedError(), "closed");
     for (const waiter of this.#waiters.splice(0).flat()) waiter.refuse(new BatchClosedError());
+    for (const shared of this.#shared) shared?.clear();
     this.#sleeper.wakeAll();
     this.#checkIdle();
   }
