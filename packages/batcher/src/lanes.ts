@@ -35,10 +35,9 @@ export class Lanes<T, R> {
   push(job: Job<T, R>, processor: Processor<T, R>): void {
     let lane = this.#recent;
     if (lane?.processor !== processor) {
-      lane = this.#lanes.get(processor) ?? this.#open(processor);
+      lane = this.#lanes.get(processor) ?? this.#open(processor, job.arrival.at);
       this.#recent = lane;
     }
-    if (lane.queue.size === 0) this.#wait(lane, job.arrival.at);
     lane.queue.push(job);
     this.queued += 1;
     this.queuedBytes += job.bytes;
@@ -48,6 +47,7 @@ export class Lanes<T, R> {
   forget(job: Job<T, R>): void {
     this.queued -= 1;
     this.queuedBytes -= job.bytes;
+    if (this.queued === 0) for (const lane of this.#lanes.values()) this.#close(lane);
   }
 
   take(lane: Lane<T, R>, limit: number, now: number, ageingMs: number): Job<T, R>[] {
@@ -61,7 +61,8 @@ export class Lanes<T, R> {
       this.#close(lane);
       return jobs;
     }
-    this.#wait(lane, now);
+    lane.waitingSince = now;
+    lane.turn = this.#turns.count;
     if (this.#lanes.size > 1) {
       this.#lanes.delete(lane.processor);
       this.#lanes.set(lane.processor, lane);
@@ -86,15 +87,11 @@ export class Lanes<T, R> {
     return partial === undefined ? {} : { partial };
   }
 
-  #open(processor: Processor<T, R>): Lane<T, R> {
-    const lane = { processor, queue: new ItemQueue<T, R>(), waitingSince: 0, turn: 0 };
+  #open(processor: Processor<T, R>, waitingSince: number): Lane<T, R> {
+    const turn = this.#turns.count;
+    const lane = { processor, queue: new ItemQueue<T, R>(), waitingSince, turn };
     this.#lanes.set(processor, lane);
     return lane;
-  }
-
-  #wait(lane: Lane<T, R>, now: number): void {
-    lane.waitingSince = now;
-    lane.turn = this.#turns.count;
   }
 
   #close(lane: Lane<T, R>): void {
