@@ -1,6 +1,6 @@
 import { AsyncResource } from "node:async_hooks";
-import { checkAddOptions } from "./add-options.ts";
-import type { AddOptions } from "./add-options.ts";
+import { checkAddOptions, checkSharedOptions } from "./add-options.ts";
+import type { AddOptions, SharedOptions } from "./add-options.ts";
 import type { BatchRecord } from "./controller.ts";
 import { BatcherOptionError, BatcherReentryError, BatchOverloadError } from "./errors.ts";
 import { Engine } from "./engine.ts";
@@ -23,17 +23,21 @@ import { orderedStream } from "./ordered-stream.ts";
 import type { Processor } from "./processor.ts";
 import type { BatcherStats } from "./stats.ts";
 
-export interface ProcessBatchOptions {
+/** `deadlineMs` counts from the call, waiting for room included. */
+export interface ProcessBatchOptions extends SharedOptions {
   /** Called at most once a tick with how many of the items are done; it never goes back. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface StreamOptions {
+/** `deadlineMs` counts for each item from when it was read. */
+export interface StreamOptions extends SharedOptions {
   /** How many items may be read ahead of the consumer. Default: one full round, `maxBatchSize * maxConcurrentBatches`. */
   readonly windowItems?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+const sharedNames = ["priority", "deadlineMs", "key"];
 
 /** Turns single items into batches for a bulk processor, and every item's result back into its own promise. */
 export class BatchProcessor<T, R> {
@@ -61,7 +65,7 @@ export class BatchProcessor<T, R> {
         options.signal?.throwIfAborted();
       }
       if (!this.#engine.add(item, this.#processor, resolve, reject, options))
-        reject(this.#overload());
+        reject(this.#overload(options?.key));
     });
   }
 
@@ -75,24 +79,30 @@ export class BatchProcessor<T, R> {
     options: ProcessBatchOptions = {},
   ): Promise<PromiseSettledResult<R>[]> {
     return new Promise((resolve) => {
-      checkKnown(options, ["onProgress", "signal"]);
-      const { onProgress, signal } = options;
+      checkKnown(options, ["onProgress", "signal", ...sharedNames]);
+      const { deadlineMs, key, onProgress, priority, signal } = options;
       const context = CallContext.current();
       if (!Array.isArray(items)) throw new BatcherOptionError("items", "an array", items);
       checkFunction("processor", processor);
       checkSignal(signal);
+      checkSharedOptions(options);
       if (onProgress !== undefined) checkFunction("onProgress", onProgress);
       if (items.length === 0) return resolve([]);
+      const engine = this.#engine;
+      const deadlineAt = deadlineMs === undefined ? undefined : engine.now() + deadlineMs;
+      const terms = { deadlineAt, deadlineMs, key, priority };
       const intake = new Intake<T, R>({
         items: [...items],
         signal,
+        deadlineMs,
+        timers: engine.timers,
         onProgress: onProgress === undefined ? undefined : AsyncResource.bind(onProgress),
         submit: (item, fulfil, reject) =>
-          this.#engine.submit(item, processor, fulfil, reject, context),
+          engine.submit(item, processor, fulfil, reject, context, terms),
         onSettled: resolve,
       });
       if (signal?.aborted === true) intake.refuse(signal.reason);
-      else this.#engine.waitForRoom(intake, context);
+      else engine.waitForRoom(intake, context, key);
     });
   }
 
@@ -104,11 +114,12 @@ export class BatchProcessor<T, R> {
     source: AsyncIterable<T> | Iterable<T>,
     options: StreamOptions = {},
   ): AsyncIterable<PromiseSettledResult<R>> {
-    checkKnown(options, ["windowItems", "signal"]);
-    const { signal, windowItems } = options;
+    checkKnown(options, ["windowItems", "signal", ...sharedNames]);
+    const { deadlineMs, key, priority, signal, windowItems } = options;
     const { maxBatchSize, maxConcurrentBatches } = this.#engine.tunables;
     if (windowItems !== undefined) checkInteger("windowItems", windowItems, 1, 10_000_000);
     checkSignal(signal);
+    checkSharedOptions(options);
     const iterable: unknown = source;
     if (!(Symbol.asyncIterator in Object(iterable)) && !(Symbol.iterator in Object(iterable)))
       throw new BatcherOptionError("source", "an iterable or an async iterable", source);
@@ -116,9 +127,17 @@ export class BatchProcessor<T, R> {
       source,
       signal,
       windowItems: windowItems ?? maxBatchSize * maxConcurrentBatches,
-      submit: (item, { resolve, reject }, context) =>
-        this.#engine.submit(item, this.#processor, resolve, reject, context),
-      waitForRoom: (waiter, context) => this.#engine.waitForRoom(waiter, context),
+      deadlineMs,
+      now: this.#engine.now,
+      timers: this.#engine.timers,
+      submit: (item, { resolve, reject }, context, deadlineAt) =>
+        this.#engine.submit(item, this.#processor, resolve, reject, context, {
+          deadlineAt,
+          deadlineMs,
+          key,
+          priority,
+        }),
+      waitForRoom: (waiter, context) => this.#engine.waitForRoom(waiter, context, key),
     });
   }
 
@@ -213,16 +232,18 @@ export class BatchProcessor<T, R> {
     return this.#families;
   }
 
-  #overload(): BatchOverloadError {
+  #overload(key: string | undefined): BatchOverloadError {
     const { counters, dispatcher, events, now, pace, tunables } = this.#engine;
     const { queued, queuedBytes } = dispatcher;
     const retryAfterMs = pace.drainMs(queued, now());
     counters.overloads += 1;
     events.emit("overload", () => ({ queuedItems: queued, queuedBytes, retryAfterMs }));
+    const { queueKeyShare, queueLimit, queueMaxBytes } = tunables;
+    const ofKey = key === undefined ? "" : `, of which a key may hold ${queueKeyShare}`;
     const limit =
-      queued >= tunables.queueLimit
-        ? `queueLimit = ${tunables.queueLimit}`
-        : `queueMaxBytes = ${tunables.queueMaxBytes}`;
+      queued >= queueLimit || this.#engine.settings.sizeOf === undefined
+        ? `queueLimit = ${queueLimit}${ofKey}`
+        : `queueMaxBytes = ${queueMaxBytes}, queueLimit = ${queueLimit}${ofKey}`;
     return new BatchOverloadError(limit, queued, retryAfterMs);
   }
 }

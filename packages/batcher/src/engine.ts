@@ -27,6 +27,15 @@ import { sizeHintOf } from "./size-hint.ts";
 import { Sizing } from "./sizing.ts";
 import { Sleeper } from "./sleeper.ts";
 import type { Timers } from "./timers.ts";
+import { WaitingRoom } from "./waiting-room.ts";
+
+export interface SubmitOptions {
+  readonly priority?: number | undefined;
+  readonly key?: string | undefined;
+  readonly deadlineMs?: number | undefined;
+  /** Default: `deadlineMs` from now. */
+  readonly deadlineAt?: number | undefined;
+}
 
 /** The parts of a batcher at work together: admission, dispatch, runs, and what is known about them. */
 export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHost<T, R> {
@@ -43,7 +52,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   closing = false;
   readonly #sleeper: Sleeper;
   /** By depth of nesting. */
-  readonly #waiters: Waiter[][] = [];
+  readonly #rooms: WaitingRoom[] = [];
   readonly #shared: (SharedJobs<T, R> | undefined)[] = [];
   readonly #idle: { resolve: () => void; reject?: (error: BatcherError) => void }[] = [];
   #tunables: Tunables;
@@ -77,7 +86,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
 
   get busy(): boolean {
     const { queued, running } = this.dispatcher;
-    return queued + running > 0 || this.#waiters.some(({ length }) => length > 0);
+    return queued + running > 0 || this.#rooms.some(({ empty }) => !empty);
   }
 
   /** Accepts one item; undefined when there is no room now. Throws what the item is refused with. */
@@ -87,14 +96,19 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     resolve: Resolve<T, R>,
     reject: Reject<T, R>,
     context: CallContext | undefined,
-    options?: AddOptions,
+    options?: SubmitOptions,
   ): Job<T, R> | undefined {
     if (this.closing) throw new BatchClosedError();
     const bytes = this.settings.sizeOf === undefined ? 0 : this.#bytesOf(item);
     const { dispatcher } = this;
-    const { queueLimit, queueMaxBytes } = this.#tunables;
+    const { queueLimit, queueMaxBytes, queueKeyShare } = this.#tunables;
     const lanes = dispatcher.lanesAt(context === undefined ? 0 : context.depthOf(this));
     if (lanes.queued >= queueLimit || lanes.queuedBytes + bytes > queueMaxBytes) return undefined;
+    if (options?.key !== undefined) {
+      const queued = { items: lanes.queued, bytes: lanes.queuedBytes };
+      const limits = { items: queueLimit, bytes: queueMaxBytes };
+      if (!lanes.keys.admits(options.key, bytes, queueKeyShare, queued, limits)) return undefined;
+    }
     const terms =
       bytes === 0 && context === undefined && options?.key === undefined
         ? undefined
@@ -103,7 +117,8 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     const arrival = deadlineMs === undefined ? this.#stamp() : { at: this.now(), host: this };
     const job = new Job(item, arrival, options?.priority ?? 0, terms, resolve, reject);
     this.counters.accepted += 1;
-    if (deadlineMs !== undefined) job.dueWithin(deadlineMs);
+    if (deadlineMs !== undefined)
+      job.dueBy(options?.deadlineAt ?? arrival.at + deadlineMs, deadlineMs);
     dispatcher.push(job, processor, lanes);
     return job;
   }
@@ -128,12 +143,11 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     return true;
   }
 
-  /** First come, first admitted. */
-  waitForRoom(waiter: Waiter, context: CallContext | undefined): void {
+  /** First come, first admitted, within a key. */
+  waitForRoom(waiter: Waiter, context: CallContext | undefined, key: string | undefined): void {
     const depth = context?.depthOf(this) ?? 0;
-    while (this.#waiters.length <= depth) this.#waiters.push([]);
-    const waiters = this.#waiters[depth] ?? [];
-    if (waiters.length > 0 || !waiter.admit()) waiters.push(waiter);
+    while (this.#rooms.length <= depth) this.#rooms.push(new WaitingRoom());
+    this.#rooms[depth]?.enter(waiter, key);
   }
 
   /** Whether we are inside one of this batcher's calls. */
@@ -162,7 +176,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     if (this.closing) return;
     this.closing = true;
     for (const job of this.dispatcher.takeAll()) job.reject(new BatchClosedError(), "closed");
-    for (const waiter of this.#waiters.splice(0).flat()) waiter.refuse(new BatchClosedError());
+    for (const room of this.#rooms) room.refuse(new BatchClosedError());
     for (const shared of this.#shared) shared?.clear();
     this.#sleeper.wakeAll();
     this.#checkIdle();
@@ -178,7 +192,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   }
 
   onRoom(): void {
-    for (const waiters of this.#waiters) while (waiters[0]?.admit() === true) waiters.shift();
+    for (const room of this.#rooms) room.admit();
   }
 
   onSlotFree(): void {

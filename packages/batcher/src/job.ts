@@ -104,9 +104,9 @@ export class Job<T, R> {
   }
 
   /** Where the deadline puts it in the queue. */
-  dueWithin(deadlineMs: number): void {
+  dueBy(deadlineAt: number, deadlineMs: number): void {
     this.#own.deadlineMs = deadlineMs;
-    this.#own.deadlineAt = this.arrival.at + deadlineMs;
+    this.#own.deadlineAt = deadlineAt;
   }
 
   expireWith(timers: Timers): void {

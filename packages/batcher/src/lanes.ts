@@ -1,5 +1,6 @@
 import { ItemQueue } from "./item-queue.ts";
 import type { Job } from "./job.ts";
+import { KeyShares } from "./key-shares.ts";
 import type { Processor } from "./processor.ts";
 
 /** A partial batch lets so many batches of others go first; then it has its turn as it is. */
@@ -24,6 +25,7 @@ export interface Lane<T, R> {
 export class Lanes<T, R> {
   readonly #lanes = new Map<Processor<T, R>, Lane<T, R>>();
   readonly #turns: Turns;
+  readonly keys: KeyShares = new KeyShares();
   #recent: Lane<T, R> | undefined = undefined;
   queued = 0;
   queuedBytes = 0;
@@ -41,12 +43,14 @@ export class Lanes<T, R> {
     lane.queue.push(job);
     this.queued += 1;
     this.queuedBytes += job.bytes;
+    if (job.key !== undefined) this.keys.add(job.key, job.bytes);
   }
 
   /** A queued job settled. */
   forget(job: Job<T, R>): void {
     this.queued -= 1;
     this.queuedBytes -= job.bytes;
+    if (job.key !== undefined) this.keys.remove(job.key, job.bytes);
     if (this.queued === 0) for (const lane of this.#lanes.values()) this.#close(lane);
   }
 
@@ -54,7 +58,9 @@ export class Lanes<T, R> {
     const jobs = lane.queue.take(limit, now, ageingMs);
     for (const job of jobs) {
       job.state = "running";
+      if (job.terms === undefined) continue;
       this.queuedBytes -= job.bytes;
+      if (job.key !== undefined) this.keys.remove(job.key, job.bytes);
     }
     this.queued -= jobs.length;
     if (lane.queue.size === 0) {
