@@ -35,8 +35,8 @@ export interface DispatcherHost<T, R> {
   onStuck(): void;
 }
 
-/** So many batches, then the event loop has its turn: a processor that answers from memory would never let it. */
-const mostInTurn = 64;
+/** So many batches of one long queue, then the event loop has its turn: a processor that answers from memory would never let it. */
+const mostInRow = 64;
 
 /** A lane to serve, and the slot for it: 0 for one of the common ones, else the one that is kept for that depth. */
 interface Choice<T, R> {
@@ -63,7 +63,7 @@ export class Dispatcher<T, R> {
   #scheduled = false;
   #lingerTimer: unknown = undefined;
   #lingerUntil = 0;
-  #dispatchedInTurn = 0;
+  #dispatchedInRow = 0;
 
   constructor(host: DispatcherHost<T, R>) {
     this.#host = host;
@@ -130,15 +130,14 @@ export class Dispatcher<T, R> {
   }
 
   readonly #afterMicrotasks = (): void => {
-    if (this.#dispatchedInTurn < mostInTurn) process.nextTick(this.#enter);
-    else setImmediate(this.#enter);
+    if (this.#dispatchedInRow < mostInRow) process.nextTick(this.#enter);
+    else {
+      this.#dispatchedInRow = 0;
+      setImmediate(this.#enter);
+    }
   };
 
   readonly #enter = (): void => this.#scope.runInAsyncScope(this.#pump);
-
-  readonly #onTurn = (): void => {
-    this.#dispatchedInTurn = 0;
-  };
 
   readonly #pump = (): void => {
     this.#scheduled = false;
@@ -202,7 +201,7 @@ export class Dispatcher<T, R> {
   #dispatch({ lane, depth, slot }: Choice<T, R>, limits: Limits, now: number): void {
     const taken = this.lanesAt(depth).take(lane, limits.size, now, this.#host.ageingMs());
     this.#turns.count += 1;
-    if (this.#dispatchedInTurn++ === 0) setImmediate(this.#onTurn);
+    this.#dispatchedInRow = this.queued === 0 ? 0 : this.#dispatchedInRow + 1;
     if (this.#lingerTimer !== undefined) this.#stopLinger();
     const jobs = this.#host.screen(taken, now);
     if (jobs.length === 0) return this.#host.onSlotFree();
