@@ -3,7 +3,7 @@ import type { Timers } from "./timers.ts";
 /** At most so many answers are kept for `dedupeWindowMs`; the oldest go first. */
 export const mostKept = 10_000;
 /** And at most so many bytes of strings and binary data in them. */
-export const mostKeptBytes = 64 * 1024 * 1024;
+export const mostKeptBytes: number = 64 * 1024 * 1024;
 
 interface Kept<R> {
   readonly value: R;
