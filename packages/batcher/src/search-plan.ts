@@ -51,6 +51,8 @@ const substantial = 0.05;
 /** Where it begins after a rest. */
 const patientLevel = 3;
 const coarsest = { factor: 2, worthIt: 0.12, mostPairs: 3 };
+/** The part of a step, as an exponent, that must be possible. */
+const shortStep = 0.5;
 const finestTie = 2 ** 0.5;
 const shortestRestMs = 4_000;
 const longestRestMs = 60_000;
@@ -72,7 +74,8 @@ export class SearchPlan {
     const most = directions.length * levels.length;
     for (let tries = 0; tries < most && nowMs >= this.#restUntilMs; tries++) {
       const candidate = this.#step(incumbent, bounds);
-      if (isWorthTrying(candidate, incumbent, bounds)) return candidate;
+      if (isWorthTrying(candidate, incumbent, bounds) && !this.#isShort(candidate, incumbent))
+        return candidate;
       this.miss(nowMs);
     }
     return undefined;
@@ -121,6 +124,17 @@ export class SearchPlan {
 
   get level(): SearchLevel {
     return levels[this.#level] ?? coarsest;
+  }
+
+  /** A limit left less than half of a large step: that is for finer ones. */
+  #isShort(candidate: BatchSettings, incumbent: BatchSettings): boolean {
+    const least = this.level.factor ** shortStep;
+    const along = (one: number, other: number) => Math.max(one / other, other / one);
+    return (
+      this.#level < patientLevel &&
+      along(candidate.size, incumbent.size) < least &&
+      along(candidate.concurrency, incumbent.concurrency) < least
+    );
   }
 
   #step({ size, concurrency }: BatchSettings, bounds: SearchBounds): BatchSettings {

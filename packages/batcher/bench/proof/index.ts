@@ -1,7 +1,8 @@
 // How near does the adaptive controller come to the best static setting, in virtual time? `--quick` for a shorter form, `--json`
 // for one line of JSON, `--train`, `--held-out` or `--unseen` for one set of models.
 import { parseArgs } from "node:util";
-import { addedWhenIdle } from "./idle.ts";
+import { lingerCost } from "./idle.ts";
+import type { LingerCost } from "./idle.ts";
 import { prove } from "./prove.ts";
 import type { ModelResult, SetResult, ShiftResult } from "./prove.ts";
 
@@ -22,9 +23,10 @@ const scale = values.quick
   : { seeds: 20, durationMs: 600_000, gridMs: 30_000 };
 const results: Record<string, SetResult> = {};
 for (const set of sets) results[set] = prove(set, { ...scale, onProgress });
-const addedP99IdleMs = await addedWhenIdle(values.quick ? 200 : 1_000);
-if (values.json)
-  console.log(JSON.stringify({ node: process.version, ...scale, results, addedP99IdleMs }));
+const linger: LingerCost[] = [];
+for (const everyMs of [100, 10, 2])
+  for (const lingerMs of [0, 20]) linger.push(await lingerCost(lingerMs, everyMs, 2_000));
+if (values.json) console.log(JSON.stringify({ node: process.version, ...scale, results, linger }));
 else print();
 
 function onProgress(done: string): void {
@@ -54,9 +56,8 @@ function print(): void {
     console.log(`${set}: after a shift, time to 90 % of the new best`);
     console.table(Object.fromEntries(shifts.map((result) => [result.shift, shiftRow(result)])));
   }
-  console.log(
-    `\nadded p99 when idle: ${addedP99IdleMs} ms (virtual time: waiting alone, not the work of adding)`,
-  );
+  console.log("\nwhat lingerMs adds at a light load, calls of 5 ms (virtual time: waiting alone)");
+  console.table(linger);
 }
 
 type Row = Pick<
