@@ -231,6 +231,11 @@ export class AdaptiveController implements BatchController {
     this.#sizeBeforeFall = 0;
     this.#detector.reset();
     this.#plan.hit(trial.gain());
+    if (trial.gain() < -retreatTolerance) {
+      // For the objective's sake, or back to home: what was spent and tried elsewhere is no reason to stay here.
+      this.#budget.reset(this.#nowMs);
+      this.#plan.restart("size-up");
+    }
     this.#givenAway = Math.max(this.#givenAway - trial.gain(), 0);
     this.#goodput = trial.candidateStats.goodput;
     this.#consider(trial.candidateStats);

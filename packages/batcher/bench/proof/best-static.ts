@@ -18,6 +18,7 @@ export interface Search {
 const coarse = 1.5;
 const fine = 1.1;
 const finalists = 4;
+const candidates = 200;
 const climbers = 2;
 const lateAllowed = 0.01;
 
@@ -40,9 +41,13 @@ export function bestStatic(model: CostModel, { gridMs, finalMs }: Search): Stati
       for (const nearConcurrency of near(concurrency, maxConcurrentBatches))
         attempt(nearSize, nearConcurrency);
   for (const from of best([...tried.values()], climbers)) climb(from, attempt);
-  const last = best([...tried.values()], finalists).map(({ size, concurrency }) =>
-    measure(model, size, concurrency, finalMs, 2),
-  );
+  const last: StaticSetting[] = [];
+  for (const { size, concurrency } of best([...tried.values()], candidates)) {
+    const measured = measure(model, size, concurrency, finalMs, 2);
+    // Next to a cliff some keep the objective by luck.
+    if (measured.goodput > 0) last.push(measured);
+    if (last.length === finalists) break;
+  }
   const [first] = best(last, 1);
   if (first === undefined) throw new Error(`${model.name}: no setting at all`);
   return first;
