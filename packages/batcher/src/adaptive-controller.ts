@@ -86,7 +86,7 @@ export class AdaptiveController implements BatchController {
     this.#options = options;
     this.#brake = new GrowthBrake(options.load);
     this.#incumbent = options.home;
-    this.#window = this.#windowOf(options.home, quietCalls >> 2);
+    this.#window = this.#windowOf(options.home, quietCalls >> 1);
   }
 
   next(): BatchSettings {
