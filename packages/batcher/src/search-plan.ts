@@ -129,11 +129,10 @@ export class SearchPlan {
   /** A limit left less than half of a large step: that is for finer ones. */
   #isShort(candidate: BatchSettings, incumbent: BatchSettings): boolean {
     const least = this.level.factor ** shortStep;
-    const along = (one: number, other: number) => Math.max(one / other, other / one);
     return (
       this.#level < patientLevel &&
-      along(candidate.size, incumbent.size) < least &&
-      along(candidate.concurrency, incumbent.concurrency) < least
+      ratio(candidate.size, incumbent.size) < least &&
+      ratio(candidate.concurrency, incumbent.concurrency) < least
     );
   }
 
@@ -159,6 +158,11 @@ export class SearchPlan {
         return this.level.factor === 2 ? home : { ...home, size, concurrency };
     }
   }
+}
+
+/** How many times the smaller the larger is. */
+function ratio(one: number, other: number): number {
+  return Math.max(one / other, other / one);
 }
 
 function isWorthTrying(
