@@ -74,7 +74,10 @@ export class SearchPlan {
     const most = directions.length * levels.length;
     for (let tries = 0; tries < most && nowMs >= this.#restUntilMs; tries++) {
       const candidate = this.#step(incumbent, bounds);
-      if (isWorthTrying(candidate, incumbent, bounds) && !this.#isShort(candidate, incumbent))
+      if (
+        isWorthTrying(candidate, incumbent, bounds) &&
+        !this.#isShort(candidate, incumbent, bounds)
+      )
         return candidate;
       this.miss(nowMs);
     }
@@ -127,13 +130,14 @@ export class SearchPlan {
   }
 
   /** A limit left less than half of a large step: that is for finer ones. */
-  #isShort(candidate: BatchSettings, incumbent: BatchSettings): boolean {
-    const least = this.level.factor ** shortStep;
-    return (
-      this.#level < patientLevel &&
-      ratio(candidate.size, incumbent.size) < least &&
-      ratio(candidate.concurrency, incumbent.concurrency) < least
+  #isShort(candidate: BatchSettings, incumbent: BatchSettings, bounds: SearchBounds): boolean {
+    const { size, concurrency } = candidate;
+    const limited = size === bounds.maxBatchSize || concurrency === bounds.maxConcurrentBatches;
+    const longest = Math.max(
+      ratio(size, incumbent.size),
+      ratio(concurrency, incumbent.concurrency),
     );
+    return limited && this.#level < patientLevel && longest < this.level.factor ** shortStep;
   }
 
   #step({ size, concurrency }: BatchSettings, bounds: SearchBounds): BatchSettings {

@@ -44,30 +44,36 @@ describe("a server that says how long to leave it alone", () => {
     expect(work.state).toBe("fulfilled");
   });
 
-  test("holds up nobody else, and the longer of two pauses counts", async () => {
-    const time = new VirtualTime();
-    const pauses = [1, 3];
-    const calls: number[] = [];
-    const busy = async (items: readonly number[]) => {
-      calls.push(time.now());
-      const seconds = pauses.shift();
-      if (seconds !== undefined) throw tooMany(seconds);
-      return [...items];
-    };
-    const batcher = new BatchProcessor<number, number>((items) => Promise.resolve([...items]), {
-      now: time.now,
-      timers: time,
-    });
-    const held = batcher.processBatch(range(500), busy);
-    await turn();
-    const others = watch(batcher.processBatch(range(50)));
-    await time.advance(10);
-    expect(others.state).toBe("fulfilled");
-    await time.advance(5_000);
-    await held;
-    expect(calls.filter((at) => at > 0 && at < 3_000)).toEqual([]);
-    expect(calls.length).toBe(5);
-  });
+  test.each([
+    [1, 3],
+    [3, 1],
+  ])(
+    "holds up nobody else, and the longer of two pauses counts: %i s, %i s",
+    async (...seconds) => {
+      const time = new VirtualTime();
+      const pauses = [...seconds];
+      const calls: number[] = [];
+      const busy = async (items: readonly number[]) => {
+        calls.push(time.now());
+        const pause = pauses.shift();
+        if (pause !== undefined) throw tooMany(pause);
+        return [...items];
+      };
+      const batcher = new BatchProcessor<number, number>((items) => Promise.resolve([...items]), {
+        now: time.now,
+        timers: time,
+      });
+      const held = batcher.processBatch(range(500), busy);
+      await turn();
+      const others = watch(batcher.processBatch(range(50)));
+      await time.advance(10);
+      expect(others.state).toBe("fulfilled");
+      await time.advance(5_000);
+      await held;
+      expect(calls.filter((at) => at > 0 && at < 3_000)).toEqual([]);
+      expect(calls.length).toBe(5);
+    },
+  );
 
   test("leaves no timer behind when the batcher closes", async () => {
     const { batcher, time } = limited(Infinity, 2);
