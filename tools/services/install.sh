@@ -5,6 +5,7 @@ set -euo pipefail
 
 main() {
   missing=()
+  need prometheus-alertmanager prometheus-alertmanager alertmanager
   need redis-server redis-server valkey-server
   need prometheus promtool
   need valgrind valgrind

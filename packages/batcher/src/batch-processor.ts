@@ -10,14 +10,7 @@ import { Intake } from "./intake.ts";
 import { batcherFamilies } from "./metric-families.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { CallContext } from "./nesting.ts";
-import {
-  checkFunction,
-  checkInteger,
-  checkKnown,
-  checkSignal,
-  resolveOptions,
-  tuneOptions,
-} from "./options.ts";
+import { checkFunction, checkInteger, checkKnown, checkSignal, resolveOptions } from "./options.ts";
 import type { BatchProcessorOptions, TunableOptions } from "./options.ts";
 import { orderedStream } from "./ordered-stream.ts";
 import type { Processor } from "./processor.ts";
@@ -166,11 +159,12 @@ export class BatchProcessor<T, R> {
   }
 
   /**
-   * Changes limits while running. The built-in controllers start anew from the new limits.
+   * Changes limits while running. Adaptive sizing goes on from what it has learned, within the new limits; to switch it off leads to
+   * 100 x 4, or to the limits that the same change names.
    * @throws BatcherOptionError; nothing has changed then.
    */
   tune(changes: TunableOptions): void {
-    this.#engine.tunables = tuneOptions(this.#engine.tunables, changes);
+    this.#engine.tune(changes);
   }
 
   /**
@@ -205,7 +199,7 @@ export class BatchProcessor<T, R> {
 
   stats(): BatcherStats {
     const { budget, closing, counters, dispatcher, now, sizing } = this.#engine;
-    const limits = sizing.limits(now());
+    const limits = sizing.peek(now());
     return {
       queuedItems: dispatcher.queued,
       queuedBytes: dispatcher.queuedBytes,

@@ -23,12 +23,16 @@ export interface Dispatch<T, R> {
 export interface DispatcherHost<T, R> {
   readonly now: () => number;
   readonly timers: Timers;
+  /** How many batches may run. Asks no controller that was not asked before. */
+  slots(): number;
   limits(now: number): Limits;
   ageingMs(): number;
+  /** Its server asked to be left alone for a while. */
+  isHeld(processor: Processor<T, R>): boolean;
   /** Removes what should not be dispatched any more. */
-  screen(jobs: Job<T, R>[], now: number): Job<T, R>[];
+  screen(jobs: Job<T, R>[], processor: Processor<T, R>, now: number): Job<T, R>[];
   /** The slot is free when it settles. */
-  start(dispatch: Dispatch<T, R>): Promise<void>;
+  start(dispatch: Dispatch<T, R>): Promise<unknown>;
   onRoom(): void;
   onSlotFree(): void;
   /** Paused with items queued. */
@@ -129,6 +133,8 @@ export class Dispatcher<T, R> {
     queueMicrotask(this.#afterMicrotasks);
   }
 
+  readonly #isHeld = (processor: Processor<T, R>): boolean => this.#host.isHeld(processor);
+
   readonly #afterMicrotasks = (): void => {
     if (this.#dispatchedInRow < mostInRow) process.nextTick(this.#enter);
     else {
@@ -143,9 +149,11 @@ export class Dispatcher<T, R> {
     this.#scheduled = false;
     if (this.#paused && this.queued > 0) this.#host.onStuck();
     while (!this.#paused && this.queued > 0) {
+      const occupied = this.#running - this.#nestedSlots.size;
+      if (occupied >= this.#host.slots() && this.#depths.length === 1) return;
       const now = this.#host.now();
       const limits = this.#host.limits(now);
-      const common = this.#running - this.#nestedSlots.size < limits.concurrency;
+      const common = occupied < limits.concurrency;
       const choice = common ? this.#choose(limits, now) : this.#chooseNested(limits);
       if (choice === undefined) return;
       this.#dispatch(choice, limits, now);
@@ -157,7 +165,7 @@ export class Dispatcher<T, R> {
   #choose(limits: Limits, now: number): Choice<T, R> | undefined {
     let found: Choice<T, R> | undefined;
     for (let depth = this.#depths.length - 1; depth >= 0; depth--) {
-      const { full, partial } = this.lanesAt(depth).find(limits.size);
+      const { full, partial } = this.lanesAt(depth).find(limits.size, this.#isHeld);
       if (full !== undefined) return { lane: full, depth, slot: 0 };
       if (partial !== undefined) found ??= { lane: partial, depth, slot: 0 };
     }
@@ -172,7 +180,7 @@ export class Dispatcher<T, R> {
   #chooseNested({ size }: Limits): Choice<T, R> | undefined {
     for (let depth = this.#depths.length - 1; depth > 0; depth--) {
       if (this.#nestedSlots.has(depth)) continue;
-      const { full, partial } = this.lanesAt(depth).find(size);
+      const { full, partial } = this.lanesAt(depth).find(size, this.#isHeld);
       const lane = full ?? partial;
       if (lane !== undefined) return { lane, depth, slot: depth };
     }
@@ -203,7 +211,7 @@ export class Dispatcher<T, R> {
     this.#turns.count += 1;
     this.#dispatchedInRow = this.queued === 0 ? 0 : this.#dispatchedInRow + 1;
     if (this.#lingerTimer !== undefined) this.#stopLinger();
-    const jobs = this.#host.screen(taken, now);
+    const jobs = this.#host.screen(taken, lane.processor, now);
     if (jobs.length === 0) return this.#host.onSlotFree();
     this.#running += 1;
     this.#runningItems += jobs.length;

@@ -1,7 +1,7 @@
 import type { AddOptions } from "./add-options.ts";
 import { BatchRun } from "./batch-run.ts";
 import type { RetryEvent, RunHost } from "./batch-run.ts";
-import type { BatchRecord } from "./controller.ts";
+import type { BatchRecord, BatchSettings } from "./controller.ts";
 import { Counters } from "./counters.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Dispatch, DispatcherHost, Limits } from "./dispatcher.ts";
@@ -14,12 +14,14 @@ import {
 import type { BatcherError } from "./errors.ts";
 import { EventHub } from "./event-hub.ts";
 import { History } from "./history.ts";
+import { Holds } from "./holds.ts";
 import type { Waiter } from "./intake.ts";
 import { Job, JobTerms } from "./job.ts";
 import type { Arrival, JobHost, Reject, Resolve, Settlement } from "./job.ts";
 import { CallContext } from "./nesting.ts";
-import type { Settings, Tunables } from "./options.ts";
-import { Pace } from "./pace.ts";
+import { tuneOptions } from "./options.ts";
+import type { Settings, TunableOptions, Tunables } from "./options.ts";
+import { Pace, Paces } from "./pace.ts";
 import type { Processor } from "./processor.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { SharedJobs } from "./shared-jobs.ts";
@@ -51,6 +53,8 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   readonly dispatcher: Dispatcher<T, R>;
   closing = false;
   readonly #sleeper: Sleeper;
+  readonly #paces = new Paces<Processor<T, R>>();
+  readonly #holds: Holds<Processor<T, R>>;
   /** By depth of nesting. */
   readonly #rooms: WaitingRoom[] = [];
   readonly #shared: (SharedJobs<T, R> | undefined)[] = [];
@@ -69,15 +73,18 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     this.budget = new RetryBudget(settings.tunables.retryBudgetRatio);
     this.#sleeper = new Sleeper(settings.timers);
     this.dispatcher = new Dispatcher(this);
+    this.#holds = new Holds(settings.timers, () => this.dispatcher.schedule());
   }
 
   get tunables(): Tunables {
     return this.#tunables;
   }
 
-  set tunables(tunables: Tunables) {
+  /** @throws BatcherOptionError; nothing has changed then. */
+  tune(changes: TunableOptions): void {
+    const tunables = tuneOptions(this.#tunables, changes);
     this.#tunables = tunables;
-    this.sizing.retune(tunables);
+    this.sizing.retune(tunables, changes);
     this.budget.ratio = tunables.retryBudgetRatio;
     for (const shared of this.#shared) shared?.prune();
     this.dispatcher.schedule();
@@ -179,6 +186,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     for (const room of this.#rooms) room.refuse(new BatchClosedError());
     for (const shared of this.#shared) shared?.clear();
     this.#sleeper.wakeAll();
+    this.#holds.clear();
     this.#checkIdle();
   }
 
@@ -207,6 +215,10 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
       else waiting.reject(new BatcherPausedError(queued));
   }
 
+  slots(): number {
+    return this.sizing.slots();
+  }
+
   limits(now: number): Limits {
     return this.sizing.limits(now);
   }
@@ -215,16 +227,20 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     return this.#tunables.priorityAgeingMs;
   }
 
-  screen(jobs: Job<T, R>[], now: number): Job<T, R>[] {
+  isHeld(processor: Processor<T, R>): boolean {
+    return this.#holds.has(processor);
+  }
+
+  screen(jobs: Job<T, R>[], processor: Processor<T, R>, now: number): Job<T, R>[] {
     if (jobs.every(isUntimed)) return jobs;
-    const earliestEnd = now + this.pace.fastestMs(now);
+    const earliestEnd = now + this.#paces.fastestMs(processor, jobs.length, now);
     for (const job of jobs)
       if (job.terms?.share !== undefined) job.terms.share.expireBy(earliestEnd, false);
       else if (job.deadlineAt <= earliestEnd) job.expire(false);
     return jobs.filter(({ state }) => state !== "settled");
   }
 
-  start({ processor, jobs, limits, saturated, now }: Dispatch<T, R>): Promise<void> {
+  start({ processor, jobs, limits, saturated, now }: Dispatch<T, R>): Promise<unknown> {
     this.sizing.started(limits.asked);
     const run = new BatchRun<T, R>(this, processor, {
       batchId: ++this.#batchId,
@@ -239,16 +255,31 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     this.budget.deposit();
   }
 
-  onCall(record: BatchRecord): void {
+  onNextCall(settings: BatchSettings): void {
+    this.sizing.repeated(settings, this.now());
+  }
+
+  onCall(record: BatchRecord, processor: Processor<T, R>): void {
     this.counters.batches[record.outcome] += 1;
     this.history.push(record);
     this.pace.record(record);
+    this.#paces.record(processor, record);
     this.sizing.record(record);
     this.events.emit("batch", () => record);
   }
 
   onTooLarge(size: number, error: unknown): void {
     this.sizing.refuse(size, this.now(), sizeHintOf(error, size));
+  }
+
+  onSuspicion(size: number): void {
+    this.sizing.suspect(size, this.now());
+  }
+
+  onHint(processor: Processor<T, R>, delayMs: number): void {
+    if (this.closing) return;
+    const { retryBackoffMaxMs } = this.#tunables;
+    this.#holds.hold(processor, this.now(), Math.min(delayMs, retryBackoffMaxMs));
   }
 
   onSplit(reason: "too-large" | "poison", size: number, batchId: number): void {

@@ -81,10 +81,14 @@ export class Lanes<T, R> {
     return [...this.#lanes.values()].flatMap((lane) => this.take(lane, Infinity, now, 1));
   }
 
-  /** The first lane with a full batch or one that has let enough others go first, and the first with anything at all. */
-  find(size: number): { readonly full?: Lane<T, R>; readonly partial?: Lane<T, R> } {
+  /** The first lane with a full batch or one that has let enough others go first, and the first with anything at all, of those that are not held. */
+  find(
+    size: number,
+    isHeld: (processor: Processor<T, R>) => boolean,
+  ): { readonly full?: Lane<T, R>; readonly partial?: Lane<T, R> } {
     let partial: Lane<T, R> | undefined;
     for (const lane of this.#lanes.values()) {
+      if (lane.queue.size > 0 && isHeld(lane.processor)) continue;
       if (lane.queue.size >= size) return { full: lane };
       if (lane.queue.size === 0) this.#close(lane);
       else if (this.#turns.count - lane.turn >= mostPassed) return { full: lane };

@@ -94,6 +94,32 @@ describe("batch size optimisation", () => {
     expect(backend.sizes).toEqual([1, 3]);
   });
 
+  test("what a full batch leaves behind lingers anew from then on", async () => {
+    const time = new VirtualTime();
+    const backend = new ManualBackend<number, number>();
+    const options = {
+      lingerMs: 50,
+      maxBatchSize: 2,
+      maxConcurrentBatches: 2,
+      now: time.now,
+      timers: time,
+    };
+    const batcher = new BatchProcessor(backend.process, { ...options, adaptiveSizing: false });
+    void batcher.add(1);
+    await turn();
+    void batcher.add(2);
+    await time.advance(30);
+    void batcher.add(3);
+    void batcher.add(4);
+    await time.advance(0);
+    expect(backend.sizes).toEqual([1, 2]);
+    backend.call(0).answer([1]);
+    await time.advance(49);
+    expect(backend.sizes).toEqual([1, 2]);
+    await time.advance(1);
+    expect(backend.sizes).toEqual([1, 2, 1]);
+  });
+
   test("a lingering batch goes when the last running batch ends", async () => {
     const time = new VirtualTime();
     const backend = new ManualBackend<number, number>();

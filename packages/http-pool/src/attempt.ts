@@ -1,11 +1,14 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
+import { isEventStream } from "./event-stream.ts";
+import { discard } from "./discard.ts";
 import { failureKind } from "./failure-kind.ts";
 import type { GroupContext } from "./group-context.ts";
 import type { GroupExchange } from "./group-exchange.ts";
 import { LinkedNode } from "./linked-list.ts";
 import type { Replica } from "./replica.ts";
+import type { ReplayAware } from "./replay.ts";
 
 type Controller = Dispatcher.DispatchController;
 
@@ -15,7 +18,7 @@ const DISCARD_BYTES = 64 * 1024;
 const UNWANTED = new Error("the answer is not wanted");
 
 /** One request on its way to one upstream of a group, on behalf of an exchange that may have several. */
-export class Attempt implements Dispatcher.DispatchHandler {
+export class Attempt implements ReplayAware {
   readonly replica: Replica;
   readonly startedAt: number;
   readonly #context: GroupContext;
@@ -42,7 +45,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
     if (exchange.lane !== "request") return;
     this.#pending = true;
     replica.pending += 1;
-    if (exchange.replayable) replica.watch.add(this.#watched);
+    replica.watch.add(this.#watched, !exchange.replayable);
   }
 
   get controller(): Controller | undefined {
@@ -59,6 +62,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   discard(): void {
     this.#discarded = 0;
     if (this.#endless) this.cancel(UNWANTED);
+    else if (this.#controller !== undefined) discard(this.#controller, UNWANTED);
   }
 
   /** Its upstream has been silent for too long. */
@@ -66,6 +70,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
     this.#endTrial();
     this.#penalise();
     this.#exchange.suspected(this);
+  }
+
+  mayReplay(): boolean {
+    return this.#exchange.mayReplay();
   }
 
   onRequestStart(controller: Controller): void {
@@ -95,10 +103,10 @@ export class Attempt implements Dispatcher.DispatchHandler {
       return;
     }
     this.#responded = true;
-    this.replica.watch.remove(this.#watched);
+    this.replica.watch.remove(this.#watched, !this.#exchange.replayable);
     this.replica.watch.heard();
     this.#judge(statusCode);
-    this.#endless = headers["content-type"]?.startsWith("text/event-stream") === true;
+    this.#endless = isEventStream(headers);
     if (this.#endless) this.#leave();
     this.#exchange.answered(this, statusCode, headers, statusMessage);
   }
@@ -172,7 +180,7 @@ export class Attempt implements Dispatcher.DispatchHandler {
   }
 
   #leave(): void {
-    this.replica.watch.remove(this.#watched);
+    this.replica.watch.remove(this.#watched, !this.#exchange.replayable);
     this.#endTrial();
     if (this.#pending) this.replica.pending -= 1;
     this.#pending = false;

@@ -14,6 +14,8 @@ export interface CircuitOptions {
   readonly openMs: number;
   /** Requests at the same time while it is half-open. */
   readonly trials: number;
+  /** After which a trial that has not ended holds up no other; `openMs` by default. */
+  readonly trialMs?: number;
 }
 
 interface Window {
@@ -33,6 +35,8 @@ export class CircuitBreaker {
   #state: CircuitState = "closed";
   #inARow = 0;
   #trials = 0;
+  /** When the last trial began. */
+  #trialSince = 0;
   #openUntil = 0;
   #window: Window = { requests: 0, failures: 0 };
   #windowSince: number;
@@ -57,21 +61,23 @@ export class CircuitBreaker {
 
   /** Whether a request may be sent now. */
   get admits(): boolean {
-    if (this.#state === "half-open") return this.#trials < this.#options.trials;
+    if (this.#state === "half-open")
+      return this.#trials < this.#options.trials || this.#trialLeftMs <= 0;
     return this.#state === "closed";
   }
 
   /** Milliseconds until a request may be sent, as far as is known. */
   get retryAfterMs(): number {
     if (this.#state === "closed") return 0;
-    const leftMs = this.#openUntil - this.#now();
-    return Math.max(1, this.#state === "open" ? leftMs : this.#options.openMs);
+    const leftMs = this.#state === "open" ? this.#openUntil - this.#now() : this.#trialLeftMs;
+    return Math.max(1, leftMs);
   }
 
   /** A request is sent. True when it is a trial, whose end must be told with `endTrial`. */
   begin(): boolean {
     if (this.#state !== "half-open") return false;
     this.#trials += 1;
+    this.#trialSince = this.#now();
     return true;
   }
 
@@ -105,6 +111,12 @@ export class CircuitBreaker {
   [Symbol.dispose](): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+  }
+
+  /** One request that takes long, or never ends, must not keep all others away. */
+  get #trialLeftMs(): number {
+    const { openMs, trialMs = openMs } = this.#options;
+    return this.#trialSince + trialMs - this.#now();
   }
 
   #open(): void {

@@ -1,4 +1,5 @@
 import type { Dispatcher } from "undici";
+import { Beyond } from "./beyond.ts";
 import type { Connection, Lane } from "./connection.ts";
 import { PoolClosedError, PoolExhaustedError, QueueTimeoutError, openError } from "./errors.ts";
 import type { UpstreamErrorDetails } from "./errors.ts";
@@ -7,9 +8,7 @@ import type { Carrier } from "./exchange.ts";
 import { Growth } from "./growth.ts";
 import { HealthChecker } from "./health-check.ts";
 import type { HealthCheckResult, Probe } from "./health-check.ts";
-import type { PoolFetchInit } from "./fetch-request.ts";
 import { KeepAlive } from "./keep-alive.ts";
-import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { integer, parseOrigin, resolvePoolOptions } from "./options.ts";
 import type { ConnectionPoolOptions, ResolvedPoolOptions } from "./options.ts";
@@ -17,11 +16,10 @@ import { PoolDispatcher } from "./pool-dispatcher.ts";
 import { poolFamilies } from "./pool-families.ts";
 import { PoolCounters, statsOf } from "./pool-stats.ts";
 import type { PoolStats } from "./pool-stats.ts";
-import { prepareDispatch } from "./prepare-dispatch.ts";
+import { laneOf, prepareDispatch } from "./prepare-dispatch.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { mayReplay } from "./replay.ts";
 import { Report } from "./report.ts";
-import { safely } from "./safely.ts";
 import { callStack } from "./call-stack.ts";
 import { Slots } from "./slots.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -40,6 +38,7 @@ export class ConnectionPool extends PoolDispatcher {
   readonly #slots: Slots;
   readonly #queue: WaitQueue;
   readonly #growth: Growth;
+  readonly #beyond: Beyond;
   readonly #sweeper: Sweeper;
   readonly #keepAlive: KeepAlive;
   readonly #health: HealthChecker;
@@ -50,6 +49,8 @@ export class ConnectionPool extends PoolDispatcher {
   readonly #unfinished = { request: 0, stream: 0 };
   #needDrain = false;
   #ending = false;
+  /** What `destroy` was given. */
+  #destroyed: Error | undefined;
 
   /** @throws InvalidArgumentError when the origin or an option is wrong */
   constructor(origin: string | URL, options: ConnectionPoolOptions = {}) {
@@ -62,11 +63,13 @@ export class ConnectionPool extends PoolDispatcher {
     this.#report = new Report(this.upstream, this.#counters, now, {
       listens: (event) => this.listenerCount(event) > 0,
       send: (event, value) => this.send(event, value),
+      announce: (event, error) => this.announce(event, this.#url, [], error),
     });
     this.#queue = new WaitQueue(this.#options, (exchange) => this.#expire(exchange));
     this.#slots = new Slots(this.#url, this.#options, maxIdle, this.#report, {
       closed: (connection) => {
         this.#growth.grow(1);
+        this.#beyond.closed();
         this.#sweeper.replace(connection);
         this.#settle();
       },
@@ -75,6 +78,15 @@ export class ConnectionPool extends PoolDispatcher {
     this.#growth = new Growth(this.#slots, this.#queue, {
       opened: (connection) => this.#serve(connection),
       unavailable: (exchange, error) => this.#unavailable(exchange, error),
+    });
+    this.#beyond = new Beyond(this.#options, this.#slots, {
+      assign: (exchange, connection) => this.#assign(exchange, connection),
+      reject: (exchange, why) => this.#reject(exchange, why),
+      expire: (exchange) => this.#expire(exchange),
+      unavailable: (exchange, error) => this.#unavailable(exchange, error),
+      waiting: () => this.#queue.size,
+      freed: (count) => this.#growth.grow(count),
+      ended: () => (this.#ending ? new PoolClosedError(this.upstream) : undefined),
     });
     this.#sweeper = new Sweeper(this.#options, this.#slots, this.#report, () =>
       this.#growth.openOne(),
@@ -88,6 +100,9 @@ export class ConnectionPool extends PoolDispatcher {
     this.#health = new HealthChecker(this.#options, this.#slots, this.#report, probe);
     this.#carrier = {
       now,
+      streaming: (exchange) => this.#streaming(exchange),
+      schedule: this.#options.schedule,
+      headersTimeoutMs: this.#options.headersTimeoutMs,
       started: (exchange, connection) => this.#report.started(exchange, connection),
       finished: (exchange, error) => this.#finished(exchange, error),
       release: (exchange, error) => this.#release(exchange, error),
@@ -95,14 +110,8 @@ export class ConnectionPool extends PoolDispatcher {
       again: (exchange, error) => this.#again(exchange, error),
     };
     this.#sweeper.arm();
-  }
-
-  /**
-   * A fetch with the global `Response`. It follows redirects within the origin.
-   * @throws HttpPoolError, an error of undici, or the reason of `signal`
-   */
-  fetch(input: string | URL | Request, init?: PoolFetchInit): Promise<Response> {
-    return leanFetch(this, input, init, DEFAULT_MAX_REDIRECTS);
+    // Once listeners could be added.
+    if (this.#options.minIdle > 0) queueMicrotask(() => this.#sweeper.fill());
   }
 
   /**
@@ -134,7 +143,7 @@ export class ConnectionPool extends PoolDispatcher {
 
   stats(): PoolStats {
     const { open, idle, active, connecting, singles, max } = this.#slots;
-    const waiting = this.#queue.size;
+    const waiting = this.#queue.size + this.#beyond.waiting;
     return statsOf(
       { open, idle, active, connecting, streams: singles, waiting, maxConnections: max },
       this.#counters,
@@ -150,7 +159,8 @@ export class ConnectionPool extends PoolDispatcher {
 
   /** Whether a request, a stream or a health check is under way or waits. */
   get busy(): boolean {
-    return this.#queue.size + this.#slots.active + this.#slots.singles > 0;
+    const { active, singles } = this.#slots;
+    return this.#queue.size + this.#beyond.waiting + active + singles > 0;
   }
 
   /** Resolves once no request waits or is under way; streams do not count, new requests are still taken. */
@@ -164,7 +174,7 @@ export class ConnectionPool extends PoolDispatcher {
     handler: Dispatcher.DispatchHandler,
   ): boolean {
     const prepared = prepareDispatch(options, this.#url);
-    const exchange = this.#begin(prepared, handler, prepared.lane ?? "request");
+    const exchange = this.#begin(prepared, handler, laneOf(prepared));
     const { leakStackRatio, random } = this.#options;
     if (leakStackRatio > 0 && random() < leakStackRatio) exchange.stack = callStack(this);
     exchange.begin();
@@ -177,7 +187,9 @@ export class ConnectionPool extends PoolDispatcher {
     this.#ending = true;
     this.#sweeper.finish();
     for (const connection of this.#slots.all()) {
-      if (connection.lane === "stream") this.#abort(connection, new PoolClosedError(this.upstream));
+      if (connection.upgraded) this.#slots.letGo(connection);
+      else if (connection.exchange?.isStream === true)
+        this.#abort(connection, new PoolClosedError(this.upstream));
     }
     this.#slots.retireIdle("shutdown");
     return new Promise((resolve) => {
@@ -187,7 +199,11 @@ export class ConnectionPool extends PoolDispatcher {
   }
 
   protected override kill(error: Error = new PoolClosedError(this.upstream)): Promise<void> {
+    const upgraded = [...this.#slots.all()].filter((connection) => connection.upgraded);
+    this.#destroyed = error;
     const emptied = this.end();
+    for (const connection of upgraded) this.#slots.retire(connection, "shutdown");
+    this.#beyond.fail(error);
     for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift())
       next.fail(error);
     this.#slots.cancelOpenings(error);
@@ -196,39 +212,40 @@ export class ConnectionPool extends PoolDispatcher {
   }
 
   #begin(options: PoolDispatchOptions, handler: Dispatcher.DispatchHandler, lane: Lane): Exchange {
-    this.#unfinished[lane === "stream" ? "stream" : "request"] += 1;
-    return new Exchange(this.#carrier, options, handler, lane);
+    const exchange = new Exchange(this.#carrier, options, handler, lane);
+    this.#unfinished[exchange.isStream ? "stream" : "request"] += 1;
+    return exchange;
   }
 
   #admit(exchange: Exchange): void {
     if (this.#ending) exchange.fail(new PoolClosedError(this.upstream));
-    else if (exchange.lane === "stream") this.#admitStream(exchange);
+    else if (exchange.lane === "stream") this.#beyond.admitStream(exchange);
     else {
       const connection = this.#slots.take();
       if (connection !== undefined) this.#assign(exchange, connection);
-      else if (this.#queue.size >= this.#options.queueLimit + this.#slots.available)
-        this.#reject(exchange, `all connections are in use and ${this.#queue.size} requests wait`);
-      else {
-        this.#queue.push(exchange);
-        this.#growth.grow(1);
-      }
+      else if (exchange.lane === "reply") this.#beyond.admitReply(exchange);
+      else this.#enqueue(exchange);
     }
   }
 
-  #admitStream(exchange: Exchange): void {
-    if (this.#slots.singles >= this.#options.maxStreams) {
-      this.#reject(exchange, `${this.#slots.singles} streams are open`);
-      return;
+  #enqueue(exchange: Exchange): void {
+    this.#beyond.makeRoom(1);
+    if (this.#queue.size >= this.#options.queueLimit + this.#slots.available)
+      this.#reject(exchange, `all connections are in use and ${this.#queue.size} requests wait`);
+    else {
+      this.#queue.push(exchange);
+      this.#growth.grow(1);
     }
-    exchange.attempts += 1;
-    exchange.cancelOpening = this.#slots.connect("stream", (error, connection) => {
-      exchange.cancelOpening = undefined;
-      if (connection === undefined) exchange.fail(this.#unavailable(exchange, error));
-      else if (this.#ending) {
-        this.#slots.retire(connection, "shutdown");
-        exchange.fail(new PoolClosedError(this.upstream));
-      } else this.#assign(exchange, connection);
-    });
+  }
+
+  /** A GET that is answered with events counts as a stream from then on. */
+  #streaming(exchange: Exchange): void {
+    this.#beyond.began(exchange);
+    if (exchange.lane === "stream" || !exchange.isStream) return;
+    this.#unfinished.request -= 1;
+    this.#unfinished.stream += 1;
+    if (this.#ending) exchange.abort(new PoolClosedError(this.upstream));
+    this.#settle();
   }
 
   #reject(exchange: Exchange, why: string): void {
@@ -239,22 +256,27 @@ export class ConnectionPool extends PoolDispatcher {
   #assign(exchange: Exchange, connection: Connection): void {
     exchange.attempts += 1;
     exchange.connection = connection;
-    if (exchange.queueNode !== undefined)
-      this.#report.waited(this.#options.now() - exchange.queuedAt);
+    exchange.assignedAt = exchange.createdAt;
+    if (exchange.queueNode !== undefined) {
+      exchange.assignedAt = this.#options.now();
+      this.#report.waited(exchange.assignedAt - exchange.queuedAt);
+    }
     this.#sweeper.arm();
     connection.send(exchange);
   }
 
   #unavailable({ attempts }: Pick<Exchange, "attempts">, error: Error | undefined): Error {
+    if (error !== undefined && error === this.#destroyed) return error;
     return openError(this.#details({ attempts: Math.max(1, attempts) }), error);
   }
 
   /** A connection that is free goes to the one who waits longest, or becomes idle. */
   #serve(connection: Connection): void {
-    const unfit = this.#slots.unfit(connection);
+    const reply = connection.usable ? this.#beyond.nextReply() : undefined;
+    const unfit = reply === undefined ? this.#slots.unfit(connection) : undefined;
     if (unfit !== undefined) this.#slots.retire(connection, unfit);
     else {
-      const exchange = this.#queue.shift();
+      const exchange = reply ?? this.#queue.shift();
       if (exchange !== undefined) this.#assign(exchange, connection);
       else if (this.#ending) this.#slots.retire(connection, "shutdown");
       else {
@@ -268,7 +290,8 @@ export class ConnectionPool extends PoolDispatcher {
   #finished(exchange: Exchange, error: Error | undefined): void {
     this.#queue.remove(exchange);
     exchange.cancelOpening?.();
-    this.#unfinished[exchange.lane === "stream" ? "stream" : "request"] -= 1;
+    this.#beyond.ended(exchange);
+    this.#unfinished[exchange.isStream ? "stream" : "request"] -= 1;
     if (this.#ending || this.#drained.length > 0) queueMicrotask(() => this.#settle());
     this.#report.finished(exchange, error);
   }
@@ -286,13 +309,14 @@ export class ConnectionPool extends PoolDispatcher {
 
   /**
    * A connection that was used before may have been closed by the server while the request was on its way.
-   * Then those that are idle for even longer are as dead, and a new one is the place to try once more.
+   * Then those that are idle for as long are as dead, and another is the place to try once more.
    */
   #again(exchange: Exchange, error: Error): boolean {
     if (!mayReplay(exchange, error)) return false;
+    if (exchange.started && !exchange.replayAllowed) return false;
     if (exchange.started) exchange.replayed = true;
     this.#release(exchange, error);
-    this.#slots.retireIdle("stale");
+    if (exchange.connection !== undefined) this.#slots.retireStale(exchange.connection);
     this.#report.replay(error);
     exchange.reset();
     this.#queue.pushFirst(exchange);
@@ -315,23 +339,25 @@ export class ConnectionPool extends PoolDispatcher {
   }
 
   get #quiet(): boolean {
-    return this.#unfinished.request === 0 && this.#slots.active === 0;
+    return this.#unfinished.request === 0 && !this.#slots.busy;
   }
 
   #over(): void {
     this.#sweeper[Symbol.dispose]();
     this.#queue[Symbol.dispose]();
+    this.#beyond[Symbol.dispose]();
     this.#keepAlive[Symbol.dispose]();
     for (const resolve of this.#emptied.splice(0)) resolve();
   }
 
   #settle(): void {
     if (this.#queue.size > 0) return;
-    if (this.#quiet) for (const resolve of this.#drained.splice(0)) resolve();
+    if (this.#drained.length > 0 && this.#quiet)
+      for (const resolve of this.#drained.splice(0)) resolve();
     if (this.#ending && this.#quiet && this.#unfinished.stream === 0 && this.#slots.empty)
       this.#over();
     if (!this.#needDrain || this.#slots.idle + this.#slots.free === 0) return;
     this.#needDrain = false;
-    safely('a listener of "drain"', () => this.emit("drain", this.#url));
+    this.announce("drain", this.#url, []);
   }
 }

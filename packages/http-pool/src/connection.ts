@@ -3,7 +3,7 @@ import type { TLSSocket } from "node:tls";
 import { LinkedNode } from "./linked-list.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { Exchange } from "./exchange.ts";
-import { Client } from "./undici.ts";
+import { Client, errors } from "./undici.ts";
 
 /** Why a connection ended. */
 export type CloseReason =
@@ -19,7 +19,7 @@ export type CloseReason =
   | "stale"
   /** Its request failed or was aborted. */
   | "error"
-  /** It was opened for one stream or one health check, which ended. */
+  /** It was opened beyond `maxConnections`, or lost its slot to another, and what it carried ended. */
   | "single"
   /** The pool was closed or destroyed. */
   | "shutdown";
@@ -27,7 +27,7 @@ export type CloseReason =
 /** The connection ended before anything of the request was written. */
 export class NotWrittenError extends Error {}
 
-export type Lane = "request" | "stream" | "probe";
+export type Lane = "request" | "stream" | "reply" | "probe";
 
 /** Undici closes a connection at the end of its keep-alive time with this message. */
 const KEEP_ALIVE_END = "socket idle timeout";
@@ -46,6 +46,8 @@ export class Connection {
   /** Its place among the idle ones. */
   readonly idleNode: LinkedNode<Connection> = new LinkedNode<Connection>(this);
   idleSince: number;
+  /** How long it had been idle when it was used last. */
+  idleMs = 0;
   /** It was idle at some time, so that its end may have been missed. */
   rested = false;
   /** When a request other than one that keeps it alive used it last. */
@@ -57,6 +59,8 @@ export class Connection {
   /** Requests that were written to it. */
   requests = 0;
   exchange: Exchange | undefined;
+  /** It speaks another protocol now, and belongs to the caller. */
+  upgraded = false;
   #reason: CloseReason | undefined;
   #adopted = false;
   readonly #options: ResolvedPoolOptions;
@@ -87,6 +91,8 @@ export class Connection {
     socket.once("close", () => queueMicrotask(() => onClosed(this)));
     this.#h2 = (socket as TLSSocket).alpnProtocol === "h2";
     socket.on("readable", this.#onEarly);
+    // Undici listens too, but not before the first request.
+    socket.on("error", () => undefined);
     socket.unref();
   }
 
@@ -114,7 +120,10 @@ export class Connection {
 
   close(reason: CloseReason): void {
     this.#reason ??= reason;
-    this.#socket.destroy();
+    if (this.upgraded) this.#socket.destroy();
+    // Without an error undici takes the end for that of a body that ends with its connection, and tells a
+    // request that it has aborted that all of it came.
+    else this.#socket.destroy(new errors.SocketError("the pool closed the connection"));
   }
 
   #createClient(origin: URL, options: ResolvedPoolOptions): Client {

@@ -8,6 +8,7 @@ import { buildConnector } from "./undici.ts";
 
 type ConnectorOptions = NonNullable<Parameters<typeof buildConnector>[0]>;
 type AllowAddress = (address: string) => boolean;
+type Refusal = (cause?: unknown) => AddressNotAllowedError;
 export type Opened = (error: Error | undefined, socket: Socket | undefined) => void;
 
 /** Opens sockets to one origin, only to addresses that are allowed, within `connectTimeoutMs`. */
@@ -27,7 +28,7 @@ export class Connector {
       allowH2: options.allowH2,
       timeout: options.connectTimeoutMs,
       ...(this.#allow !== undefined
-        ? { lookup: guarded(lookup ?? dnsLookup, this.#allow, () => this.#refusal()) }
+        ? { lookup: guarded(lookup ?? dnsLookup, this.#allow, this.#refusal) }
         : lookup && { lookup }),
     };
     // The types of Node allow undefined where those of undici leave it out.
@@ -51,8 +52,7 @@ export class Connector {
 
   #start(settle: Opened): Socket | undefined {
     try {
-      if (isIP(this.#hostname) !== 0 && this.#allow?.(this.#hostname) === false)
-        throw this.#refusal();
+      if (isIP(this.#hostname) !== 0) this.#demand(this.#hostname);
       const { host, port, protocol } = this.#origin;
       const address = { hostname: this.#hostname, host, port, protocol };
       // The connector returns the socket that it connects, which its types leave out.
@@ -70,8 +70,7 @@ export class Connector {
   /** The last word is the address of the peer itself, whatever resolved it. */
   #check(socket: Socket, settle: Opened): void {
     try {
-      if (this.#allow !== undefined && !this.#allow(socket.remoteAddress ?? ""))
-        throw this.#refusal();
+      this.#demand(socket.remoteAddress ?? "");
       settle(undefined, socket);
     } catch (error) {
       socket.destroy();
@@ -79,27 +78,37 @@ export class Connector {
     }
   }
 
-  #refusal(): AddressNotAllowedError {
-    return new AddressNotAllowedError(this.#origin.origin);
+  #demand(address: string): void {
+    if (this.#allow !== undefined && !isAllowed(this.#allow, address, this.#refusal))
+      throw this.#refusal();
+  }
+
+  readonly #refusal: Refusal = (cause) => new AddressNotAllowedError(this.#origin.origin, cause);
+}
+
+/** Nothing but `true` will do: a promise, or a word, is no yes. */
+function isAllowed(allow: AllowAddress, address: string, refusal: Refusal): boolean {
+  try {
+    const answer: unknown = allow(address);
+    return answer === true;
+  } catch (error) {
+    throw refusal(error);
   }
 }
 
 /** Leaves only allowed addresses in what `lookup` finds. */
-function guarded(
-  lookup: LookupFunction,
-  allow: AllowAddress,
-  refusal: () => AddressNotAllowedError,
-): LookupFunction {
+function guarded(lookup: LookupFunction, allow: AllowAddress, refusal: Refusal): LookupFunction {
   return (hostname, options, callback) => {
     lookup(hostname, options, (error, found, family) => {
-      if (error !== null) {
+      // Some resolvers leave out what is not wrong.
+      if (error) {
         callback(error, found, family);
         return;
       }
       try {
         const all: LookupAddress[] =
           typeof found === "string" ? [{ address: found, family: family ?? isIP(found) }] : found;
-        const allowed = all.filter(({ address }) => allow(address));
+        const allowed = all.filter(({ address }) => isAllowed(allow, address, refusal));
         const [first] = allowed;
         if (first === undefined) callback(refusal(), []);
         else if (typeof found === "string") callback(null, first.address, first.family);

@@ -10,12 +10,12 @@ const BROTLI = {
   finishFlush: constants.BROTLI_OPERATION_FLUSH,
 };
 
-const DECODERS: Readonly<Record<string, () => Duplex>> = {
-  gzip: () => createGunzip(LENIENT),
-  "x-gzip": () => createGunzip(LENIENT),
-  deflate: () => createInflate(LENIENT),
-  br: () => createBrotliDecompress(BROTLI),
-};
+const DECODERS: ReadonlyMap<string, () => Duplex> = new Map<string, () => Duplex>([
+  ["gzip", () => createGunzip(LENIENT)],
+  ["x-gzip", () => createGunzip(LENIENT)],
+  ["deflate", () => createInflate(LENIENT)],
+  ["br", () => createBrotliDecompress(BROTLI)],
+]);
 
 /** Undoes the codings of `Content-Encoding`; a body with one that is not known stays as it is. */
 export function decodeBody(
@@ -23,7 +23,7 @@ export function decodeBody(
   contentEncoding: string,
 ): ReadableStream<Uint8Array> {
   const codings = contentEncoding.split(",").map((coding) => coding.trim().toLowerCase());
-  const decoders = codings.map((coding) => DECODERS[coding]);
+  const decoders = codings.map((coding) => DECODERS.get(coding));
   if (codings.length > MAX_CODINGS || !decoders.every((decoder) => decoder !== undefined))
     return body;
   let stream: Readable = Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]);

@@ -11,6 +11,7 @@ export class HttpPoolError extends Error {
 
 /** An option or argument has the wrong type or range. */
 export class InvalidArgumentError extends HttpPoolError {
+  declare readonly code: "HTTP_POOL_INVALID_ARGUMENT";
   readonly argument: string;
 
   constructor(argument: string, expected: string, received: unknown) {
@@ -32,6 +33,7 @@ export interface UpstreamErrorDetails {
 
 /** The request was refused at once: everything is in use and the queue is full. Nothing was sent. */
 export class PoolExhaustedError extends HttpPoolError implements UpstreamErrorDetails {
+  declare readonly code: "HTTP_POOL_EXHAUSTED";
   readonly upstream: string;
   readonly attempts: number = 0;
   readonly retryAfterMs: number;
@@ -48,6 +50,7 @@ export class PoolExhaustedError extends HttpPoolError implements UpstreamErrorDe
 
 /** No connection became free before the deadline. Nothing of this attempt was sent. */
 export class QueueTimeoutError extends HttpPoolError implements UpstreamErrorDetails {
+  declare readonly code: "HTTP_POOL_QUEUE_TIMEOUT";
   readonly upstream: string;
   readonly attempts: number;
   readonly retryAfterMs: number;
@@ -76,6 +79,7 @@ export interface GroupErrorDetails extends UpstreamErrorDetails {
  * Nothing was sent.
  */
 export class UpstreamUnavailableError extends HttpPoolError implements GroupErrorDetails {
+  declare readonly code: "HTTP_POOL_UPSTREAM_UNAVAILABLE";
   readonly upstream: string;
   readonly upstreams: readonly string[];
   readonly attempts: number;
@@ -96,6 +100,7 @@ export class UpstreamUnavailableError extends HttpPoolError implements GroupErro
 
 /** Every upstream that the request may go to failed too often lately. Nothing was sent. */
 export class CircuitOpenError extends HttpPoolError implements GroupErrorDetails {
+  declare readonly code: "HTTP_POOL_CIRCUIT_OPEN";
   readonly upstream: string;
   readonly upstreams: readonly string[];
   readonly attempts: number;
@@ -113,14 +118,16 @@ export class CircuitOpenError extends HttpPoolError implements GroupErrorDetails
   }
 }
 
-/** The upstream resolves only to addresses that `allowAddress` refuses. Nothing was sent. */
+/** The upstream resolves only to addresses that `allowAddress` refuses; `cause` is what it threw. Nothing was sent. */
 export class AddressNotAllowedError extends HttpPoolError {
+  declare readonly code: "HTTP_POOL_ADDRESS_NOT_ALLOWED";
   readonly upstream: string;
 
-  constructor(upstream: string) {
+  constructor(upstream: string, cause?: unknown) {
     super(
       "HTTP_POOL_ADDRESS_NOT_ALLOWED",
       `${upstream}: its address is refused by allowAddress; use another URL or change the guard`,
+      ...(cause === undefined ? [] : [{ cause }]),
     );
     this.upstream = upstream;
   }
@@ -128,6 +135,7 @@ export class AddressNotAllowedError extends HttpPoolError {
 
 /** The pool is closed or was destroyed. */
 export class PoolClosedError extends HttpPoolError {
+  declare readonly code: "HTTP_POOL_CLOSED";
   readonly upstream: string;
 
   constructor(upstream: string) {
@@ -138,6 +146,7 @@ export class PoolClosedError extends HttpPoolError {
 
 /** Nothing of a response body came for `bodyTimeoutMs`. */
 export class BodyTimeoutError extends HttpPoolError {
+  declare readonly code: "HTTP_POOL_BODY_TIMEOUT";
   readonly upstream: string;
   readonly bodyTimeoutMs: number;
 
@@ -153,6 +162,7 @@ export class BodyTimeoutError extends HttpPoolError {
 
 /** A request body that is a stream gave nothing for `bodyTimeoutMs`. Part of the request was sent. */
 export class RequestBodyTimeoutError extends HttpPoolError {
+  declare readonly code: "HTTP_POOL_REQUEST_BODY_TIMEOUT";
   readonly upstream: string;
   readonly bodyTimeoutMs: number;
 
@@ -168,6 +178,7 @@ export class RequestBodyTimeoutError extends HttpPoolError {
 
 /** A response was paused, because nobody read its body, for longer than `bodyTimeoutMs`. */
 export class BodyNotReadError extends HttpPoolError {
+  declare readonly code: "HTTP_POOL_BODY_NOT_READ";
   readonly upstream: string;
   readonly bodyTimeoutMs: number;
 
@@ -183,6 +194,7 @@ export class BodyNotReadError extends HttpPoolError {
 
 /** What came is not HTTP. The connection is closed, and the request may have been executed. */
 export class InvalidResponseError extends HttpPoolError {
+  declare readonly code: "HTTP_POOL_INVALID_RESPONSE";
   readonly upstream: string;
 
   constructor(upstream: string, reason: string) {
@@ -193,6 +205,7 @@ export class InvalidResponseError extends HttpPoolError {
 
 /** A redirect could not be followed: too many, another protocol, or a body that cannot be sent again. */
 export class RedirectError extends HttpPoolError {
+  declare readonly code: "HTTP_POOL_REDIRECT";
   readonly upstream: string;
 
   constructor(upstream: string, reason: string) {
@@ -201,17 +214,35 @@ export class RedirectError extends HttpPoolError {
   }
 }
 
+/** For a `switch` over `code`. */
+export type AnyHttpPoolError =
+  | InvalidArgumentError
+  | PoolExhaustedError
+  | QueueTimeoutError
+  | UpstreamUnavailableError
+  | CircuitOpenError
+  | AddressNotAllowedError
+  | PoolClosedError
+  | BodyTimeoutError
+  | RequestBodyTimeoutError
+  | BodyNotReadError
+  | InvalidResponseError
+  | RedirectError;
+
 /** What a request is told when no connection could be opened for it. */
 export function openError(details: UpstreamErrorDetails, cause: unknown): HttpPoolError {
   if (cause instanceof HttpPoolError) return cause;
   return new UpstreamUnavailableError(details, cause);
 }
 
-/** Undici's error for what is not HTTP has no code, and holds the bytes that came: they may be secret. */
-export function responseError(upstream: string, error: Error): Error {
-  return error.name === "HTTPParserError"
-    ? new InvalidResponseError(upstream, error.message)
-    : error;
+/**
+ * Undici's error for what is not HTTP has no code, and holds the bytes that came: they may be secret. Its own
+ * time-out of a body, which a request can ask for, is the same as the pool's.
+ */
+export function responseError(upstream: string, error: Error, bodyTimeoutMs: number): Error {
+  if (error.name === "HTTPParserError") return new InvalidResponseError(upstream, error.message);
+  const isTimeout = "code" in error && error.code === "UND_ERR_BODY_TIMEOUT";
+  return isTimeout ? new BodyTimeoutError(upstream, bodyTimeoutMs) : error;
 }
 
 function describe(value: unknown): string {

@@ -3,19 +3,31 @@ import type { Duplex, Readable } from "node:stream";
 import type { Dispatcher } from "undici";
 import { NotWrittenError } from "./connection.ts";
 import type { Connection, Lane } from "./connection.ts";
+import { DISCARD_MS } from "./discard.ts";
+import type { Discarding } from "./discard.ts";
 import { responseError } from "./errors.ts";
 import type { LinkedNode } from "./linked-list.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import type { ReplayAware } from "./replay.ts";
 import { isReplayable } from "./replayable.ts";
 import { closableBody, isPlainBody } from "./request-body.ts";
 import type { RequestBody } from "./request-body.ts";
+import { isEventStream, saysNothing } from "./event-stream.ts";
+import { singleHeaders } from "./response-headers.ts";
 import { safely } from "./safely.ts";
+import type { Schedule } from "./schedule.ts";
+import { errors } from "./undici.ts";
+import type { WaitQueue } from "./wait-queue.ts";
 
 type Controller = Dispatcher.DispatchController;
 
 /** What an exchange needs of the pool that carries it. */
 export interface Carrier {
   now(): number;
+  /** Its answer began, and is an event stream. */
+  streaming(exchange: Exchange): void;
+  readonly schedule: Schedule;
+  readonly headersTimeoutMs: number;
   /** The request is about to be written to its connection. */
   started(exchange: Exchange, connection: Connection): void;
   /** It is over for the caller. */
@@ -32,18 +44,23 @@ export interface Carrier {
  * One request on its way through the pool: what undici reports about it goes to the caller's handler,
  * what the caller wants (abort, pause) goes to undici. The handler sees one start, however often it is sent.
  */
-export class Exchange implements Dispatcher.DispatchController, Dispatcher.DispatchHandler {
+export class Exchange implements Discarding, Dispatcher.DispatchHandler {
   readonly options: PoolDispatchOptions;
   readonly lane: Lane;
   readonly createdAt: number;
   /** Its place in the queue. */
   queueNode: LinkedNode<Exchange> | undefined;
+  queuedIn: WaitQueue | undefined;
   queuedAt = 0;
   queueDeadline = 0;
   connection: Connection | undefined;
   attempts = 0;
   /** The current attempt was written, at least in part. */
   started = false;
+  /** When the head of an event stream came. */
+  answeredAt = 0;
+  /** When the connection was given to it. */
+  assignedAt = 0;
   /** Something of a response came. */
   responded = false;
   statusCode = 0;
@@ -71,6 +88,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   #aborted = false;
   #paused = false;
   #reason: Error | null = null;
+  #cancelDiscard: (() => void) | undefined;
 
   constructor(
     carrier: Carrier,
@@ -91,9 +109,19 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     return isReplayable(this.options);
   }
 
+  /** It has no end of its own: a stream that was asked for, or a GET that is answered with events. */
+  get isStream(): boolean {
+    return this.lane === "stream" || (this.endless && this.options.method === "GET");
+  }
+
   /** A request of the pool itself, on a connection that it keeps for others. */
   get keepsAlive(): boolean {
     return this.lane === "probe" && this.connection?.lane === "request";
+  }
+
+  /** Whether its caller has nothing against a second time. */
+  get replayAllowed(): boolean {
+    return !("mayReplay" in this.#handler) || (this.#handler as ReplayAware).mayReplay();
   }
 
   /** Lets the caller abort from now on, also while the request waits. */
@@ -110,6 +138,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     if (this.done) return;
     this.done = true;
     this.#reason ??= error;
+    this.#cancelDiscard?.();
     this.#body?.close();
     this.#carrier.finished(this, error);
     safely("onResponseError", () => this.#handler.onResponseError?.(this, error));
@@ -150,9 +179,16 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
   }
 
   resume(): void {
+    // Readers ask for more at any time; what was held back is heard from then on.
+    if (this.#paused) this.quietSince &&= this.#carrier.now();
     this.#paused = false;
-    this.quietSince &&= this.#carrier.now();
     this.#inner?.resume();
+  }
+
+  discard(reason: Error): void {
+    if (this.done) return;
+    this.#cancelDiscard ??= this.#carrier.schedule(() => this.abort(reason), DISCARD_MS);
+    this.resume();
   }
 
   onRequestStart(controller: Controller): void {
@@ -174,6 +210,7 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     // The connection is not released: it is in use until it closes.
     this.statusCode = statusCode;
     this.done = true;
+    if (this.connection !== undefined) this.connection.upgraded = true;
     this.#carrier.finished(this, undefined);
     this.#handler.onRequestUpgrade?.(this, statusCode, headers, socket);
   }
@@ -190,20 +227,30 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     statusMessage?: string,
   ): void {
     this.statusCode = statusCode;
-    if (this.connection !== undefined) this.connection.keepAliveHint = headers["keep-alive"];
-    this.quietSince = this.#carrier.now();
-    this.endless = headers["content-type"]?.startsWith("text/event-stream") === true;
-    this.#handler.onResponseStart?.(this, statusCode, headers, statusMessage);
+    const single = singleHeaders(headers);
+    if (statusCode < 200) checkPatience(this, this.#carrier);
+    else {
+      if (this.connection !== undefined) this.connection.keepAliveHint = single["keep-alive"];
+      this.quietSince = this.#carrier.now();
+      if (isEventStream(single)) {
+        this.endless = true;
+        this.answeredAt = this.quietSince;
+        this.#carrier.streaming(this);
+      }
+    }
+    this.#handler.onResponseStart?.(this, statusCode, single, statusMessage);
   }
 
   onResponseData(_controller: Controller, chunk: Buffer): void {
-    this.quietSince = this.#carrier.now();
+    // A comment in an event stream says that the connection lives, and no more.
+    if (!this.endless || !saysNothing(chunk)) this.quietSince = this.#carrier.now();
     this.#handler.onResponseData?.(this, chunk);
   }
 
   onResponseEnd(_controller: Controller, trailers: IncomingHttpHeaders): void {
     if (this.done) return;
     this.done = true;
+    this.#cancelDiscard?.();
     // A server may answer before it has read the request to its end.
     this.#body?.close();
     this.#carrier.finished(this, undefined);
@@ -217,7 +264,9 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
 
   onResponseError(_controller: Controller | null, cause: Error): void {
     const error =
-      this.connection === undefined ? cause : responseError(this.connection.upstream, cause);
+      this.connection === undefined
+        ? cause
+        : responseError(this.connection.upstream, cause, this.options.bodyTimeout ?? 0);
     if (!this.done && !this.#aborted && this.#carrier.again(this, error)) return;
     this.#carrier.release(this, error);
     this.fail(error instanceof NotWrittenError ? this.#carrier.unavailable(this, error) : error);
@@ -240,4 +289,11 @@ export class Exchange implements Dispatcher.DispatchController, Dispatcher.Dispa
     this.sentSince = undefined;
     this.#inner = undefined;
   }
+}
+
+/** Undici waits for as long again after each answer that only informs. */
+function checkPatience({ options, assignedAt }: Exchange, carrier: Carrier): void {
+  const limitMs = options.headersTimeout ?? carrier.headersTimeoutMs;
+  if (limitMs !== 0 && carrier.now() - assignedAt >= limitMs)
+    throw new errors.HeadersTimeoutError("answers that only inform came, and no other in time");
 }

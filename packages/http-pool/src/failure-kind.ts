@@ -25,8 +25,11 @@ const RESETS = new Set([
   "ECONNABORTED",
   "ECONNRESET",
   "EPIPE",
+  "HTTP_POOL_INVALID_RESPONSE",
   "UND_ERR_HEADERS_OVERFLOW",
   "UND_ERR_HTTP_PARSER",
+  // An HTTP/2 session or stream that its server ended.
+  "UND_ERR_INFO",
   "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
   "UND_ERR_RES_EXCEEDED_MAX_SIZE",
   "UND_ERR_SOCKET",
@@ -40,7 +43,8 @@ export function failureKind(error: Error): FailureKind | undefined {
   if (error instanceof NotWrittenError) return "reset";
   const code = "code" in error && typeof error.code === "string" ? error.code : "";
   if (TIMEOUTS.has(code)) return "timeout";
-  return RESETS.has(code) || code.startsWith("HPE_") ? "reset" : undefined;
+  if (code.startsWith("HPE_") || code.startsWith("ERR_HTTP2_")) return "reset";
+  return RESETS.has(code) ? "reset" : undefined;
 }
 
 /** Nothing of the request was sent, nor was its body read, so that any request can go elsewhere. */

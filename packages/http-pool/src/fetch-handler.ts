@@ -2,6 +2,9 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Dispatcher } from "undici";
 import { GlobalResponse } from "./builtin-fetch.ts";
 import { decodeBody } from "./content-decoding.ts";
+import { discard } from "./discard.ts";
+import { isEventStream } from "./event-stream.ts";
+import { textOf } from "./text-of.ts";
 
 type Controller = Dispatcher.DispatchController;
 type BodyController = ReadableStreamDefaultController<Uint8Array>;
@@ -47,7 +50,7 @@ export class FetchHandler implements Dispatcher.DispatchHandler {
   ): void {
     if (status < 200) return;
     const pairs = headerPairs(headers);
-    this.#endless = headers["content-type"]?.startsWith("text/event-stream") ?? false;
+    this.#endless = isEventStream(headers);
     const empty = this.#method === "HEAD" || NULL_BODY.has(status);
     const coding = headers["content-encoding"];
     let body = empty ? null : this.#createBody();
@@ -82,7 +85,7 @@ export class FetchHandler implements Dispatcher.DispatchHandler {
 
   readonly #onAbort = (): void => {
     const reason: unknown = this.#signal?.reason;
-    this.#controller?.abort(reason instanceof Error ? reason : new Error(String(reason)));
+    this.#controller?.abort(reason instanceof Error ? reason : new Error(textOf(reason)));
   };
 
   #createBody(): ReadableStream<Uint8Array> {
@@ -101,8 +104,9 @@ export class FetchHandler implements Dispatcher.DispatchHandler {
   /** What is left of a short body is read and dropped; a stream that does not end is cut off. */
   #discard(): void {
     this.#discarded = 0;
-    if (this.#endless) this.#controller?.abort(new Error("the stream was cancelled"));
-    else this.#controller?.resume();
+    if (this.#controller === undefined) return;
+    if (this.#endless) this.#controller.abort(new Error("the stream was cancelled"));
+    else discard(this.#controller, new Error("the body was cancelled"));
   }
 }
 

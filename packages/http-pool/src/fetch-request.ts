@@ -1,21 +1,38 @@
+import type { Dispatcher } from "undici";
 import { GlobalResponse } from "./builtin-fetch.ts";
 import { InvalidArgumentError } from "./errors.ts";
-import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import { timeout } from "./options.ts";
+import type { PoolDispatchOptions, RequestLane } from "./prepare-dispatch.ts";
+import { isSmallForm } from "./sized-body.ts";
+
+/** Key of a function in `init` that wraps the handler of each request; for this package's own use. */
+export const WRAP: unique symbol = Symbol("wrap");
+
+type Wrap = (handler: Dispatcher.DispatchHandler) => Dispatcher.DispatchHandler;
 
 export interface PoolFetchInit extends RequestInit {
-  /** `"stream"` for a response without an end: a connection beyond `maxConnections`. */
-  readonly lane?: "request" | "stream";
+  /**
+   * `"stream"` for a response without an end: a connection beyond `maxConnections`. `"reply"` for a short message
+   * for which requests under way may wait.
+   */
+  readonly lane?: RequestLane | undefined;
   /** May be sent a second time when its connection turns out to be dead; by its method if not given. */
-  readonly idempotent?: boolean;
-  /** Header whose value keeps a session at one upstream of an `UpstreamGroup`; in lower case. */
-  readonly affinityHeader?: string;
+  readonly idempotent?: boolean | undefined;
+  /** It only reads, so that it may be under way twice; by its method if not given. */
+  readonly safe?: boolean | undefined;
+  /** Header whose value keeps a session at one upstream of an `UpstreamGroup`. */
+  readonly affinityHeader?: string | undefined;
+  /** Milliseconds; 0 switches it off, as for the others. */
+  readonly headersTimeoutMs?: number | undefined;
   /** 0 switches it off. */
-  readonly headersTimeoutMs?: number;
-  /** 0 switches it off. */
-  readonly bodyTimeoutMs?: number;
+  readonly bodyTimeoutMs?: number | undefined;
+  /** Silence in an event stream, comments not counted; without it, and with 0, it may last. */
+  readonly eventTimeoutMs?: number | undefined;
+  readonly [WRAP]?: Wrap;
 }
 
-export type FetchBody = string | Uint8Array | AsyncIterable<Uint8Array> | null;
+/** A small form is a `Response` until it is read; a large blob is read anew each time that it is sent. */
+export type FetchBody = string | Uint8Array | Blob | Response | AsyncIterable<Uint8Array> | null;
 
 export interface FetchRequest {
   readonly url: URL;
@@ -25,10 +42,14 @@ export interface FetchRequest {
   readonly body: FetchBody;
   readonly redirect: "follow" | "manual" | "error";
   readonly signal: AbortSignal | undefined;
+  readonly wrap: Wrap | undefined;
   readonly settings: Omit<PoolDispatchOptions, "path" | "method">;
 }
 
 const DEFAULT_HEADERS = { accept: "*/*", "user-agent": "mcp-accel-http-pool" };
+const TIMEOUTS = ["headersTimeoutMs", "bodyTimeoutMs", "eventTimeoutMs"] as const;
+/** The fetch standard forbids them. */
+const FORBIDDEN = new Set(["CONNECT", "TRACE", "TRACK"]);
 const NORMALIZED = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]);
 
 /**
@@ -37,6 +58,8 @@ const NORMALIZED = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]);
  */
 export function readFetch(input: string | URL | Request, init: PoolFetchInit = {}): FetchRequest {
   const request = input instanceof Request ? input : undefined;
+  refuse("dispatcher", Reflect.get(init, "dispatcher"), "none: a pool is the dispatcher itself");
+  refuse("integrity", init.integrity ?? request?.integrity, "none: it is not checked here");
   const url = readUrl(request?.url ?? input);
   const method = normalizeMethod(init.method ?? request?.method ?? "GET");
   const given = init.body ?? (request?.body as RequestInit["body"]);
@@ -52,10 +75,34 @@ export function readFetch(input: string | URL | Request, init: PoolFetchInit = {
     method,
     headers,
     body,
-    redirect: init.redirect ?? request?.redirect ?? "follow",
-    signal: init.signal ?? request?.signal ?? undefined,
+    redirect: readRedirect(init.redirect ?? request?.redirect ?? "follow"),
+    signal: readSignal(init.signal === undefined ? request?.signal : init.signal),
+    wrap: init[WRAP],
     settings: readSettings(init),
   };
+}
+
+/** What would change the answer is never left out in silence. */
+function refuse(name: string, value: unknown, expected: string): void {
+  if (value !== undefined && value !== null && value !== "")
+    throw new InvalidArgumentError(name, expected, value);
+}
+
+function readRedirect(value: unknown): FetchRequest["redirect"] {
+  if (value !== "follow" && value !== "manual" && value !== "error")
+    throw new InvalidArgumentError("redirect", '"follow", "manual" or "error"', value);
+  return value;
+}
+
+function readSignal(value: unknown): AbortSignal | undefined {
+  if (value === undefined || value === null) return undefined;
+  // One of another realm, or of a library, will do.
+  const { aborted, addEventListener, removeEventListener } = value as Partial<AbortSignal>;
+  const listens =
+    typeof addEventListener === "function" && typeof removeEventListener === "function";
+  if (typeof aborted !== "boolean" || !listens)
+    throw new InvalidArgumentError("signal", "an AbortSignal", value);
+  return value as AbortSignal;
 }
 
 function readUrl(input: unknown): URL {
@@ -74,6 +121,8 @@ function readUrl(input: unknown): URL {
 
 function normalizeMethod(method: string): string {
   const upper = method.toUpperCase();
+  if (FORBIDDEN.has(upper))
+    throw new InvalidArgumentError("method", "one that fetch may use", upper);
   return NORMALIZED.has(upper) ? upper : method;
 }
 
@@ -95,13 +144,19 @@ function encodeBody(body: unknown): { body: FetchBody; contentType?: string } {
     const contentType = "application/x-www-form-urlencoded;charset=UTF-8";
     return { body: body.toString(), contentType };
   }
-  if (body instanceof ArrayBuffer) return { body: Buffer.from(body) };
+  // A copy, since the caller may use the memory again while the request waits.
+  if (body instanceof ArrayBuffer) return { body: Buffer.from(new Uint8Array(body)) };
   if (ArrayBuffer.isView(body))
-    return { body: Buffer.from(body.buffer, body.byteOffset, body.byteLength) };
-  if (body instanceof Blob || body instanceof FormData || body instanceof ReadableStream) {
-    const { body: stream, headers } = new GlobalResponse(body);
-    const contentType = headers.get("content-type");
-    return { body: stream as AsyncIterable<Uint8Array>, ...(contentType && { contentType }) };
+    return { body: Buffer.from(new Uint8Array(body.buffer, body.byteOffset, body.byteLength)) };
+  if (body instanceof Blob) return { body, ...(body.type && { contentType: body.type }) };
+  if (body instanceof FormData || body instanceof ReadableStream) {
+    const response = new GlobalResponse(body);
+    const contentType = response.headers.get("content-type");
+    const isSmall = body instanceof FormData && isSmallForm(body);
+    return {
+      body: isSmall ? response : (response.body as AsyncIterable<Uint8Array>),
+      ...(contentType && { contentType }),
+    };
   }
   if (typeof body === "object" && Symbol.asyncIterator in body)
     return { body: body as AsyncIterable<Uint8Array> };
@@ -109,12 +164,16 @@ function encodeBody(body: unknown): { body: FetchBody; contentType?: string } {
 }
 
 function readSettings(init: PoolFetchInit): FetchRequest["settings"] {
-  const { lane, idempotent, affinityHeader, headersTimeoutMs, bodyTimeoutMs } = init;
+  for (const name of TIMEOUTS) if (init[name] !== undefined) timeout(name, init[name]);
+  const { lane, idempotent, safe, affinityHeader, headersTimeoutMs } = init;
+  const { bodyTimeoutMs, eventTimeoutMs } = init;
   return {
     ...(lane !== undefined && { lane }),
     ...(idempotent !== undefined && { idempotent }),
+    ...(safe !== undefined && { safe }),
     ...(affinityHeader !== undefined && { affinityHeader }),
     ...(headersTimeoutMs !== undefined && { headersTimeout: headersTimeoutMs }),
     ...(bodyTimeoutMs !== undefined && { bodyTimeout: bodyTimeoutMs }),
+    ...(eventTimeoutMs !== undefined && { eventTimeout: eventTimeoutMs }),
   };
 }

@@ -6,6 +6,7 @@ import type { HedgeQueue } from "./hedge-queue.ts";
 import type { RecentQuantiles } from "./recent-quantiles.ts";
 import type { RetryBudget } from "./retry-budget.ts";
 import type { Router } from "./router.ts";
+import type { WaitingSet } from "./waiting.ts";
 
 /** What the requests of a group share. */
 export interface GroupContext {
@@ -27,5 +28,5 @@ export interface GroupContext {
   /** Why a request cannot be sent anywhere. */
   noRoute(exchange: GroupExchange): Error;
   /** Those that wait before they are sent again, so that the end of the group ends them. */
-  readonly delayed: Set<GroupExchange>;
+  readonly delayed: WaitingSet<GroupExchange>;
 }

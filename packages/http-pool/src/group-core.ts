@@ -16,6 +16,7 @@ import { Replica } from "./replica.ts";
 import { ReplicaSet } from "./replica-set.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { Router } from "./router.ts";
+import { WaitingSet } from "./waiting.ts";
 
 const WINDOW_MS = 10_000;
 const RETRY_AFTER_MS = 1000;
@@ -42,7 +43,7 @@ export class GroupCore implements GroupContext {
   readonly latencies: RecentQuantiles = new RecentQuantiles(WINDOW_MS);
   readonly retries: RetryBudget;
   readonly hedges: GroupContext["hedges"];
-  readonly delayed: Set<GroupExchange> = new Set<GroupExchange>();
+  readonly delayed: WaitingSet<GroupExchange> = new WaitingSet<GroupExchange>();
 
   constructor(name: string, options: ResolvedGroupOptions, send: Send) {
     const { now, schedule, retry, hedge } = options;
@@ -75,9 +76,13 @@ export class GroupCore implements GroupContext {
     const upstreams = possible.map(({ upstream }) => upstream);
     const waits = possible.map(({ circuit }) => circuit.retryAfterMs);
     const details = { upstream: holder?.upstream ?? this.name, upstreams, attempts: 0 };
-    if (possible.length > 0)
+    if (waits.some((waitMs) => waitMs > 0))
       return new CircuitOpenError({ ...details, retryAfterMs: Math.ceil(Math.min(...waits)) });
-    const cause = new Error("the group has no upstream that takes requests");
+    const cause = new Error(
+      possible.length > 0
+        ? "none of the group's upstreams is fit; with a panicThreshold above 0 they would be tried"
+        : "the group has no upstream that takes requests",
+    );
     return new UpstreamUnavailableError({ ...details, retryAfterMs: RETRY_AFTER_MS }, cause);
   }
 
@@ -98,8 +103,9 @@ export class GroupCore implements GroupContext {
   }
 
   #createCircuit(replica: Replica): CircuitBreaker {
-    const { circuit, now, schedule } = this.options;
-    const settings = { ...circuit, failures: circuit.consecutiveFailures };
+    const { circuit, now, schedule, probe } = this.options;
+    const trialMs = Math.max(circuit.openMs, probe?.intervalMs ?? 0);
+    const settings = { ...circuit, failures: circuit.consecutiveFailures, trialMs };
     return new CircuitBreaker(settings, now, schedule, (from, to) => {
       this.health.circuitChanged(replica);
       this.report.circuit({ upstream: replica.upstream, from, to });

@@ -52,12 +52,22 @@ export interface HedgeEvent {
   readonly delayMs: number;
 }
 
+export interface HealthEvent {
+  readonly upstream: string;
+  /** False when its probes failed and it gets no more requests, true when they succeed again. */
+  readonly healthy: boolean;
+  /** Probes in a row that said so. */
+  readonly probes: number;
+}
+
 /** `upstream` is an origin everywhere: no credentials, no path, no query. */
 export interface GroupEvents extends PoolEvents {
   /** An upstream gets no more requests for a while. */
   eject: EjectEvent;
   /** An ejected upstream is tried again. */
   readmit: ReadmitEvent;
+  /** What the probes say of an upstream changed. */
+  health: HealthEvent;
   /** The state of an upstream's circuit breaker changed. */
   circuit: CircuitEvent;
   /** Too few upstreams are fit, so that all are used; or that is over. */

@@ -2,15 +2,18 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Duplex } from "node:stream";
 import type { Dispatcher } from "undici";
 import { Attempt } from "./attempt.ts";
+import { discard } from "./discard.ts";
+import type { Discarding } from "./discard.ts";
 import { UpstreamUnavailableError } from "./errors.ts";
 import { isUnsent } from "./failure-kind.ts";
 import type { FailureKind } from "./failure-kind.ts";
 import type { GroupContext } from "./group-context.ts";
 import type { RetryReason } from "./group-events.ts";
 import { LinkedNode } from "./linked-list.ts";
-import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import { laneOf } from "./prepare-dispatch.ts";
+import type { PoolDispatchOptions, RequestLane } from "./prepare-dispatch.ts";
 import type { Replica } from "./replica.ts";
-import { isReplayable } from "./replayable.ts";
+import { isReplayable, isSafe } from "./replayable.ts";
 import { retryAfterMsOf } from "./retry-after.ts";
 import type { Route } from "./router.ts";
 import { safely } from "./safely.ts";
@@ -24,10 +27,11 @@ const LOST = new Error("another upstream answered first");
  * caller sees one start, and the first answer that is good enough; once it has seen headers, nothing is sent
  * again.
  */
-export class GroupExchange implements Controller {
+export class GroupExchange implements Discarding {
   readonly options: PoolDispatchOptions;
-  readonly lane: "request" | "stream";
+  readonly lane: RequestLane;
   readonly createdAt: number;
+  /** It may be sent again after a failure. */
   readonly replayable: boolean;
   readonly route: Route;
   readonly tried: Replica[] = [];
@@ -38,6 +42,8 @@ export class GroupExchange implements Controller {
   #first: Attempt | undefined;
   #hedge: Attempt | undefined;
   #winner: Attempt | undefined;
+  /** Times that an upstream may have received it. */
+  #sent = 0;
   #over = false;
   #aborted = false;
   #paused = false;
@@ -53,7 +59,7 @@ export class GroupExchange implements Controller {
     this.#context = context;
     this.#handler = handler;
     this.options = options;
-    this.lane = options.lane ?? "request";
+    this.lane = laneOf(options);
     this.createdAt = context.options.now();
     this.replayable = isReplayable(options) && !options.upgrade && options.method !== "CONNECT";
     this.route = context.router.route(options);
@@ -78,9 +84,14 @@ export class GroupExchange implements Controller {
       return true;
     }
     const accepted = this.#send(replica);
-    if (!this.#over && this.replayable && !this.route.sticky && this.lane === "request")
-      hedges?.queue.add(this.#hedged);
+    if (hedges === undefined || this.#over) return accepted;
+    if (this.safe && !this.route.sticky && this.lane === "request") hedges.queue.add(this.#hedged);
     return accepted;
+  }
+
+  /** It may be under way twice at once. */
+  get safe(): boolean {
+    return this.replayable && isSafe(this.options);
   }
 
   get attempts(): number {
@@ -126,6 +137,11 @@ export class GroupExchange implements Controller {
     this.#winner?.controller?.resume();
   }
 
+  discard(reason: Error): void {
+    this.#paused = false;
+    if (this.#winner?.controller !== undefined) discard(this.#winner.controller, reason);
+  }
+
   /** The group ends, so that it is not sent again. */
   giveUp(error: Error): void {
     this.#fail(this.#lastError ?? error);
@@ -152,6 +168,13 @@ export class GroupExchange implements Controller {
     const next = this.#another();
     if (next === undefined || !this.#withdraw()) return;
     this.#again(attempt, next, "hang", 0);
+  }
+
+  /** A pool may send it once more, since its connection turned out to be dead: that is a retry like any other. */
+  mayReplay(): boolean {
+    if (this.#sent >= this.#context.options.retry.maxAttempts || !this.#withdraw()) return false;
+    this.#sent += 1;
+    return true;
   }
 
   informed(
@@ -212,6 +235,7 @@ export class GroupExchange implements Controller {
 
   failed(attempt: Attempt, error: Error, kind: FailureKind | undefined): void {
     this.#live.delete(attempt);
+    if (isUnsent(error)) this.#sent -= 1;
     if (this.#over || (this.#winner !== undefined && attempt !== this.#winner)) return;
     this.#lastError = error;
     if (this.#winner === undefined) {
@@ -236,7 +260,7 @@ export class GroupExchange implements Controller {
     if (this.#live.size > 0 || this.#cancelDelay !== undefined) return true;
     const { options, router } = this.#context;
     const { baseDelayMs, maxAttempts, maxDelayMs } = options.retry;
-    if (this.attempts >= maxAttempts) return false;
+    if (this.attempts >= maxAttempts || this.#sent >= maxAttempts) return false;
     const next = this.route.sticky ? undefined : router.pick(this.route, this.tried);
     if (next === undefined && (retryAfterMs > maxDelayMs || this.#same(attempt) === undefined))
       return false;
@@ -273,12 +297,13 @@ export class GroupExchange implements Controller {
     return replica.circuit.admits && !replica.removed ? replica : undefined;
   }
 
-  /** A second upstream for a request that waits for its first, and may be sent twice. */
+  /** A second upstream for a request that waits for its first, and may be under way twice. */
   #another(): Replica | undefined {
     const { options, router } = this.#context;
     const waits = !this.#over && this.#winner === undefined && this.#live.size === 1;
-    if (!waits || this.route.sticky) return undefined;
-    if (this.attempts >= options.retry.maxAttempts) return undefined;
+    if (!waits || !this.safe || this.route.sticky) return undefined;
+    const { maxAttempts } = options.retry;
+    if (this.attempts >= maxAttempts || this.#sent >= maxAttempts) return undefined;
     return router.pick(this.route, this.tried);
   }
 
@@ -301,6 +326,7 @@ export class GroupExchange implements Controller {
 
   #send(replica: Replica, kind?: "hedge"): boolean {
     this.tried.push(replica);
+    this.#sent += 1;
     const attempt = new Attempt(this.#context, this, replica);
     this.#first ??= attempt;
     if (kind === "hedge") this.#hedge = attempt;

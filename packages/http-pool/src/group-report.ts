@@ -2,6 +2,7 @@ import type {
   CircuitEvent,
   EjectEvent,
   GroupEvents,
+  HealthEvent,
   HedgeEvent,
   PanicEvent,
   ReadmitEvent,
@@ -56,6 +57,10 @@ export class GroupReport {
   readmitted(event: ReadmitEvent): void {
     this.counters.readmissions += 1;
     this.#send("readmit", event);
+  }
+
+  health(event: HealthEvent): void {
+    this.#send("health", event);
   }
 
   circuit(event: CircuitEvent): void {

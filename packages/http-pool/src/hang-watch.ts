@@ -5,6 +5,8 @@ import type { Schedule } from "./schedule.ts";
 /** A timer that comes later than this is a sign that this process stood still, not the upstream. */
 const LATE_MS = 20;
 const MAX_DEFERRALS = 5;
+/** Load of an upstream whose requests may all take long; it must bear comparison with one that is busy. */
+const MAX_SILENCE_MS = 1000;
 
 export interface Watched {
   readonly startedAt: number;
@@ -27,6 +29,8 @@ export class HangWatch<T extends Watched> {
   readonly #owner: HangWatchOwner<T>;
   /** In the order in which they were sent. */
   readonly #waiting = new LinkedList<T>();
+  /** Those that are silent for as long as they like, in the order in which they were sent. */
+  readonly #patient = new LinkedList<T>();
   #heardAt = -Infinity;
   #dueAt = 0;
   #deferrals = 0;
@@ -36,13 +40,18 @@ export class HangWatch<T extends Watched> {
     this.#owner = owner;
   }
 
-  add(node: LinkedNode<T>): void {
-    this.#waiting.append(node);
-    this.#arm();
+  /** A patient one is part of the silence, but never hangs: nothing can be done for it elsewhere. */
+  add(node: LinkedNode<T>, patient = false): void {
+    if (patient) this.#patient.append(node);
+    else {
+      this.#waiting.append(node);
+      this.#arm();
+    }
   }
 
-  remove(node: LinkedNode<T>): void {
-    this.#waiting.remove(node);
+  remove(node: LinkedNode<T>, patient = false): void {
+    if (patient) this.#patient.remove(node);
+    else this.#waiting.remove(node);
   }
 
   /** An answer came, to whichever request. */
@@ -50,10 +59,17 @@ export class HangWatch<T extends Watched> {
     this.#heardAt = this.#owner.now();
   }
 
-  /** How long the one that waits longest has waited; 0 when none does. */
+  /**
+   * How long the one that waits longest has waited; 0 when none does. Patient ones may take long while others
+   * are answered, so that only the silence since the last answer counts for them, up to a limit.
+   */
   oldestAgeMs(nowMs: number): number {
     const { first } = this.#waiting;
-    return first === undefined ? 0 : nowMs - first.startedAt;
+    const ageMs = first === undefined ? 0 : nowMs - first.startedAt;
+    const patient = this.#patient.first;
+    if (patient === undefined) return ageMs;
+    const silentMs = nowMs - Math.max(patient.startedAt, this.#heardAt);
+    return Math.max(ageMs, Math.min(silentMs, MAX_SILENCE_MS));
   }
 
   [Symbol.dispose](): void {

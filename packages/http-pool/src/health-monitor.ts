@@ -80,6 +80,7 @@ export class HealthMonitor {
     else if (replica.healthy && -replica.probesInARow >= probe.unhealthyThreshold) {
       replica.healthy = false;
       this.#set.changed();
+      this.#reportHealth(replica);
     }
   }
 
@@ -102,14 +103,24 @@ export class HealthMonitor {
       replica.healthy = true;
       this.startSlowly(replica);
       this.#set.changed();
+      this.#reportHealth(replica);
     }
     const failure = replica.ejection?.reason ?? replica.lastFailure;
     // A probe says nothing of an upstream that takes connections and then fails.
     const hadPath = this.#options.probe?.path !== undefined;
+    if (replica.circuit.state === "half-open" && replica.ejection === undefined) {
+      // A trial may take long. What answers a request may be tried, unless it fails those of callers.
+      if (failure === "connect" || (hadPath && failure !== "status")) replica.circuit.succeeded();
+      return;
+    }
     if (failure !== "connect" && !(failure === "hang" && hadPath)) return;
     replica.failuresInARow = 0;
     if (replica.ejection !== undefined) this.#readmit(replica, "probe");
     else if (replica.circuit.state === "open") replica.circuit.tryAgain();
+  }
+
+  #reportHealth({ healthy, probesInARow, upstream }: Replica): void {
+    this.#report.health({ upstream, healthy, probes: Math.abs(probesInARow) });
   }
 
   #eject(replica: Replica, reason: EjectReason): void {

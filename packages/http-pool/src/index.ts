@@ -16,11 +16,12 @@ export {
   UpstreamUnavailableError,
 } from "./errors.ts";
 export { PoolAgent } from "./pool-agent.ts";
+export { RETRY_ERROR_CODES } from "./retry-codes.ts";
 export { UpstreamGroup } from "./upstream-group.ts";
 
 export type { CircuitState } from "./circuit-breaker.ts";
 export type { CloseReason } from "./connection.ts";
-export type { GroupErrorDetails, UpstreamErrorDetails } from "./errors.ts";
+export type { AnyHttpPoolError, GroupErrorDetails, UpstreamErrorDetails } from "./errors.ts";
 export type { FailureKind } from "./failure-kind.ts";
 export type { PoolFetchInit } from "./fetch-request.ts";
 export type {
@@ -28,6 +29,7 @@ export type {
   EjectEvent,
   EjectReason,
   GroupEvents,
+  HealthEvent,
   HedgeEvent,
   PanicEvent,
   ReadmitEvent,
@@ -67,6 +69,6 @@ export type {
   WaitEvent,
 } from "./pool-events.ts";
 export type { PoolStats, TimeStats } from "./pool-stats.ts";
-export type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+export type { PoolDispatchOptions, PoolRequestOptions, RequestLane } from "./prepare-dispatch.ts";
 export type { ReplicaState } from "./replica.ts";
 export type { Schedule } from "./schedule.ts";

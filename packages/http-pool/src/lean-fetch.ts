@@ -1,14 +1,16 @@
-import { RedirectError } from "./errors.ts";
+import type { Dispatcher } from "undici";
+import { InvalidArgumentError, RedirectError } from "./errors.ts";
 import { FetchHandler } from "./fetch-handler.ts";
 import { readFetch } from "./fetch-request.ts";
 import type { FetchRequest, PoolFetchInit } from "./fetch-request.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { redirected, redirectTarget } from "./redirects.ts";
+import { isUnsized, sized } from "./sized-body.ts";
 
 export const DEFAULT_MAX_REDIRECTS = 5;
 
 export interface FetchTarget {
-  dispatch(options: PoolDispatchOptions, handler: FetchHandler): boolean;
+  dispatch(options: PoolDispatchOptions, handler: Dispatcher.DispatchHandler): boolean;
 }
 
 /**
@@ -21,9 +23,10 @@ export async function leanFetch(
   init: PoolFetchInit | undefined,
   maxRedirects: number,
 ): Promise<Response> {
-  let request = readFetch(input, init);
+  const given = readFetch(input, init);
+  let request = isUnsized(given.body) ? await sized(given, given.body) : given;
   for (let hops = 0; ; hops += 1) {
-    const response = await exchange(target, request);
+    const response = await follow(target, request, hops);
     const location = request.redirect === "manual" ? undefined : redirectTarget(response);
     if (location === undefined) return locate(response, request.url, hops > 0);
     // The rest of a redirect says nothing; its connection goes back, mostly in time for the next request.
@@ -39,13 +42,28 @@ export async function leanFetch(
   }
 }
 
+/** A pool of one origin takes no other, which a caller can only know from where it was led. */
+async function follow(target: FetchTarget, request: FetchRequest, hops: number): Promise<Response> {
+  try {
+    return await exchange(target, request);
+  } catch (error) {
+    const isElsewhere = error instanceof InvalidArgumentError && error.argument === "origin";
+    if (hops === 0 || !isElsewhere) throw error;
+    throw new RedirectError(request.url.origin, "a redirect leads here, which takes a PoolAgent");
+  }
+}
+
 function exchange(target: FetchTarget, request: FetchRequest): Promise<Response> {
-  const { url, method, headers, body, signal, settings } = request;
+  const { url, method, headers, signal, settings, wrap } = request;
+  const body = request.body instanceof Blob ? request.body.stream() : request.body;
   const handler = new FetchHandler(method, signal);
   const { origin, pathname, search } = url;
   const options = { ...settings, origin, path: pathname + search, method, headers };
   // Undici takes async iterables too, which its types leave out.
-  target.dispatch({ ...options, body: body as PoolDispatchOptions["body"] & {} }, handler);
+  target.dispatch(
+    { ...options, body: body as PoolDispatchOptions["body"] & {} },
+    wrap?.(handler) ?? handler,
+  );
   return handler.response;
 }
 

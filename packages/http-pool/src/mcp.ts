@@ -1,24 +1,32 @@
 import type { ConnectionPool } from "./connection-pool.ts";
+import { GlobalResponse } from "./builtin-fetch.ts";
 import { InvalidArgumentError } from "./errors.ts";
+import { WRAP } from "./fetch-request.ts";
 import type { PoolFetchInit } from "./fetch-request.ts";
+import { McpCalls } from "./mcp-calls.ts";
+import type { McpScope } from "./mcp-calls.ts";
+import { CALL, readPost } from "./mcp-message.ts";
+import type { McpPost } from "./mcp-message.ts";
+import { refuseUnknown } from "./options.ts";
 import type { PoolAgent } from "./pool-agent.ts";
 import type { UpstreamGroup } from "./upstream-group.ts";
 
 export interface McpFetchOptions {
-  /** How long a `tools/call` may take to answer; 0 switches it off. */
-  readonly callTimeoutMs?: number;
-  /** How long every other message may take to answer; the pool's `headersTimeoutMs` by default. */
-  readonly requestTimeoutMs?: number;
+  /** How long a `tools/call` may take to answer, and be silent while it answers with events; 0 switches it off. */
+  readonly callTimeoutMs?: number | undefined;
+  /**
+   * How long every other message may take to answer, the pool's `headersTimeoutMs` by default, and be silent while it
+   * answers with events, `callTimeoutMs` by default; 0 switches both off.
+   */
+  readonly requestTimeoutMs?: number | undefined;
   /**
    * Whether a tool only reads, or does no harm when it is called twice (its hints `readOnlyHint` and
    * `idempotentHint`): by name, or a function of the name. None by default.
    */
-  readonly replayableTools?: Iterable<string> | ((toolName: string) => boolean);
+  readonly replayableTools?: (Iterable<string> | ((toolName: string) => boolean)) | undefined;
 }
 
 const DEFAULT_CALL_TIMEOUT_MS = 300_000;
-/** Larger bodies are not looked into, and so not sent a second time. */
-const MAX_PARSED_LENGTH = 64 * 1024;
 /** Messages that only read. */
 const READS = new Set([
   "ping",
@@ -32,7 +40,6 @@ const READS = new Set([
 ]);
 /** What a server with sessions names them with, in its answer to `initialize`. */
 const SESSION_HEADER = "mcp-session-id";
-const CALL = "tools/call";
 /** Answered with a stream that does not end, as a GET is. */
 const LISTEN = "subscriptions/listen";
 
@@ -47,69 +54,94 @@ export function mcpFetch(
   pool: ConnectionPool | PoolAgent | UpstreamGroup,
   options: McpFetchOptions = {},
 ): typeof fetch {
-  const { callTimeoutMs = DEFAULT_CALL_TIMEOUT_MS, requestTimeoutMs } = options;
+  const { callTimeoutMs = DEFAULT_CALL_TIMEOUT_MS, requestTimeoutMs, replayableTools } = options;
+  refuseUnknown("", options, { callTimeoutMs, requestTimeoutMs, replayableTools });
   checkTimeout("callTimeoutMs", callTimeoutMs);
   if (requestTimeoutMs !== undefined) checkTimeout("requestTimeoutMs", requestTimeoutMs);
   const usual = requestTimeoutMs === undefined ? {} : { headersTimeoutMs: requestTimeoutMs };
   const always = { affinityHeader: SESSION_HEADER, ...usual };
-  const isReplayable = readTools(options.replayableTools ?? []);
-  return (input, init) =>
-    pool.fetch(input, { ...init, ...always, ...kindOf(init, callTimeoutMs, isReplayable) });
-}
-
-function kindOf(
-  init: RequestInit | undefined,
-  callTimeoutMs: number,
-  isReplayable: (toolName: string) => boolean,
-): PoolFetchInit {
-  const method = init?.method?.toUpperCase() ?? "GET";
-  if (method === "GET" && accepts(init?.headers, "text/event-stream")) return { lane: "stream" };
-  if (method !== "POST" || typeof init?.body !== "string") return {};
-  const messages = rpcMessages(init.body);
-  const methods = messages.map(methodOf);
-  if (methods.includes(LISTEN)) return { lane: "stream" };
-  const mayRepeat = (message: unknown): boolean =>
-    READS.has(methodOf(message)) || isReplayable(toolOf(message));
-  return {
-    idempotent: messages.length > 0 && messages.every(mayRepeat),
-    ...(methods.includes(CALL) && { headersTimeoutMs: callTimeoutMs }),
+  const isReplayable = readTools(replayableTools ?? []);
+  const calls = new McpCalls();
+  const otherTimeoutMs = requestTimeoutMs ?? callTimeoutMs;
+  const settingsOf = (post: McpPost): PoolFetchInit => {
+    if (post.methods.includes(LISTEN)) return { lane: "stream" };
+    const isCall = post.methods.includes(CALL);
+    return {
+      ...(post.repliesOnly && { lane: "reply" }),
+      idempotent: mayRepeat(post, isReplayable),
+      safe: post.methods.every((name) => READS.has(name)),
+      eventTimeoutMs: isCall ? callTimeoutMs : otherTimeoutMs,
+      ...(isCall && { headersTimeoutMs: callTimeoutMs }),
+    };
+  };
+  return (input, init) => {
+    const method = init?.method?.toUpperCase() ?? "GET";
+    if (method === "GET" && accepts(init?.headers, "text/event-stream")) {
+      if (isResumption(calls, init?.headers)) return Promise.resolve(notOffered());
+      return pool.fetch(input, { ...init, ...always, lane: "stream" });
+    }
+    if (method !== "POST" || typeof init?.body !== "string")
+      return pool.fetch(input, { ...init, ...always });
+    const post = readPost(init.body);
+    const scope = scopeOf(init);
+    const watched = post.requestIds.length > 0 && {
+      [WRAP]: calls.watch(scope, post.requestIds),
+    };
+    const answer = pool.fetch(input, { ...init, ...always, ...settingsOf(post), ...watched });
+    if (post.cancelled.length === 0) return answer;
+    // The server hears of it first; whether it does or not, the client has given the request up.
+    const end = (): void => {
+      for (const id of post.cancelled) calls.cancel(scope, id);
+    };
+    answer.then(end, end);
+    return answer;
   };
 }
 
-/** The JSON-RPC messages of a body; none when it is anything else. */
-function rpcMessages(body: string): readonly unknown[] {
-  if (body.length > MAX_PARSED_LENGTH) return [];
-  try {
-    const message: unknown = JSON.parse(body);
-    return Array.isArray(message) ? message : [message];
-  } catch {
-    return [];
-  }
+function mayRepeat(post: McpPost, isReplayable: (toolName: string) => boolean): boolean {
+  const { complete, methods, tools } = post;
+  if (!complete || methods.length === 0 || !tools.every(isReplayable)) return false;
+  return methods.every((method) => method === CALL || READS.has(method));
 }
 
-function methodOf(message: unknown): string {
-  if (typeof message !== "object" || message === null || !("method" in message)) return "";
-  return typeof message.method === "string" ? message.method : "";
+function scopeOf({ headers, signal }: RequestInit): McpScope {
+  return { session: headerOf(headers, SESSION_HEADER) ?? "", signal: signal ?? undefined };
 }
 
-/** Empty unless it is a call of a tool. */
-function toolOf(message: unknown): string {
-  if (methodOf(message) !== CALL) return "";
-  const { params } = message as { params?: unknown };
-  if (typeof params !== "object" || params === null || !("name" in params)) return "";
-  return typeof params.name === "string" ? params.name : "";
+/** A client that resumes the stream of a request which it cancelled would wait there for nothing. */
+function isResumption(calls: McpCalls, headers: RequestInit["headers"]): boolean {
+  const eventId = headerOf(headers, "last-event-id");
+  return eventId !== null && calls.isAbandoned(headerOf(headers, SESSION_HEADER) ?? "", eventId);
+}
+
+/** What a server says that has no stream to go on with. */
+function notOffered(): Response {
+  return new GlobalResponse(null, { status: 405 });
+}
+
+function headerOf(headers: RequestInit["headers"], name: string): string | null {
+  return (headers instanceof Headers ? headers : new Headers(headers)).get(name);
 }
 
 function readTools(tools: unknown): (toolName: string) => boolean {
-  if (typeof tools === "function") return (name) => name !== "" && tools(name) === true;
+  if (typeof tools === "function") return (name) => name !== "" && holds(() => tools(name));
   if (typeof tools !== "object" || tools === null || !(Symbol.iterator in tools))
     throw new InvalidArgumentError("replayableTools", "names of tools or a function", tools);
   const names = new Set(tools as Iterable<string>);
   return (name) => name !== "" && names.has(name);
 }
 
+/** What throws does not say that a tool may be called twice. */
+function holds(says: () => unknown): boolean {
+  try {
+    return says() === true;
+  } catch {
+    return false;
+  }
+}
+
 function accepts(headers: RequestInit["headers"], type: string): boolean {
-  return new Headers(headers).get("accept")?.includes(type) ?? false;
+  return headerOf(headers, "accept")?.includes(type) ?? false;
 }
 
 function checkTimeout(name: string, value: unknown): void {

@@ -8,57 +8,61 @@ import type { Schedule } from "./schedule.ts";
 const MAX_DELAY_MS = 2 ** 31 - 1;
 
 export interface ConnectionPoolOptions {
-  readonly maxConnections?: number;
+  readonly maxConnections?: number | undefined;
   /** Connections kept ready though nobody asks for them. */
-  readonly minIdle?: number;
+  readonly minIdle?: number | undefined;
   /** Idle connections kept; as many as `maxConnections` by default. */
-  readonly maxIdle?: number;
-  readonly maxIdleTimeMs?: number;
-  readonly maxLifetimeMs?: number;
+  readonly maxIdle?: number | undefined;
+  readonly maxIdleTimeMs?: number | undefined;
+  readonly maxLifetimeMs?: number | undefined;
   /** Part of `maxLifetimeMs`, 0 to 1, that is taken off at random, so that connections do not end together. */
-  readonly lifetimeJitter?: number;
+  readonly lifetimeJitter?: number | undefined;
   /** Requests that may wait while every connection is in use. */
-  readonly queueLimit?: number;
-  readonly queueTimeoutMs?: number;
-  readonly connectTimeoutMs?: number;
+  readonly queueLimit?: number | undefined;
+  readonly queueTimeoutMs?: number | undefined;
+  readonly connectTimeoutMs?: number | undefined;
   /** 0 switches it off. */
-  readonly headersTimeoutMs?: number;
+  readonly headersTimeoutMs?: number | undefined;
   /** Silence between two chunks of a body, of the request or the response, and how long an unread body may hold its connection; 0 switches it off. */
-  readonly bodyTimeoutMs?: number;
+  readonly bodyTimeoutMs?: number | undefined;
   /** Idle life of a connection whose server gives no `Keep-Alive` hint. */
-  readonly keepAliveTimeoutMs?: number;
+  readonly keepAliveTimeoutMs?: number | undefined;
   /**
    * Path of a GET that keeps idle connections alive: it is sent shortly before the server would close them, on the
    * `minIdle` used last, and on one more until nothing else has used it for `maxIdleTimeMs`. Off without it.
    */
-  readonly keepAlivePath?: string;
+  readonly keepAlivePath?: string | undefined;
   /** An unread body that holds its connection for so long is reported as a leak; 0 switches it off. */
-  readonly leakAfterMs?: number;
+  readonly leakAfterMs?: number | undefined;
   /** Part of the requests, 0 to 1, whose call stack is kept for the report of a leak. */
-  readonly leakStackRatio?: number;
+  readonly leakStackRatio?: number | undefined;
   /** Connections beyond `maxConnections` for requests with `lane: "stream"`. */
-  readonly maxStreams?: number;
+  readonly maxStreams?: number | undefined;
+  /** Connections beyond `maxConnections` for requests with `lane: "reply"`, while all others are in use. */
+  readonly maxReplies?: number | undefined;
   /** Path that `healthCheck` requests; without it a connection is opened and closed. */
-  readonly healthCheckPath?: string;
-  readonly healthCheckMethod?: "GET" | "OPTIONS";
-  readonly healthCheckTimeoutMs?: number;
+  readonly healthCheckPath?: string | undefined;
+  readonly healthCheckMethod?: "GET" | "OPTIONS" | undefined;
+  readonly healthCheckTimeoutMs?: number | undefined;
   /** Asked for every address at connect time, after DNS; refusing all of them is an `AddressNotAllowedError`. */
-  readonly allowAddress?: (address: string) => boolean;
-  readonly lookup?: LookupFunction;
+  readonly allowAddress?: ((address: string) => boolean) | undefined;
+  readonly lookup?: LookupFunction | undefined;
   /** Speaks HTTP/2 over TLS with an upstream that offers it, one request at a time on each connection. */
-  readonly allowH2?: boolean;
+  readonly allowH2?: boolean | undefined;
   /** Passed on to `tls.connect`. */
-  readonly tls?: ConnectionOptions;
+  readonly tls?: ConnectionOptions | undefined;
   /** Milliseconds; must not jump backwards. */
-  readonly now?: () => number;
+  readonly now?: (() => number) | undefined;
   /** From 0 to 1, like `Math.random`. */
-  readonly random?: () => number;
-  readonly schedule?: Schedule;
+  readonly random?: (() => number) | undefined;
+  readonly schedule?: Schedule | undefined;
 }
 
 type OptionalKeys = "healthCheckPath" | "keepAlivePath" | "allowAddress" | "lookup" | "tls";
 
-export type ResolvedPoolOptions = Required<Omit<ConnectionPoolOptions, OptionalKeys>> & {
+type All<T> = { readonly [K in keyof T]-?: Exclude<T[K], undefined> };
+
+export type ResolvedPoolOptions = All<Omit<ConnectionPoolOptions, OptionalKeys>> & {
   readonly [K in OptionalKeys]: ConnectionPoolOptions[K] | undefined;
 };
 
@@ -68,7 +72,7 @@ export function resolvePoolOptions(options: ConnectionPoolOptions): ResolvedPool
     throw new InvalidArgumentError("options", "an object", options);
   const maxConnections = integer("maxConnections", options.maxConnections ?? 64, 1);
   const maxIdle = integer("maxIdle", options.maxIdle ?? maxConnections, 0);
-  return {
+  const resolved: ResolvedPoolOptions = {
     maxConnections,
     maxIdle,
     minIdle: integer("minIdle", options.minIdle ?? 0, 0, Math.min(maxIdle, maxConnections)),
@@ -85,6 +89,7 @@ export function resolvePoolOptions(options: ConnectionPoolOptions): ResolvedPool
     leakAfterMs: timeout("leakAfterMs", options.leakAfterMs ?? 30_000),
     leakStackRatio: ratio("leakStackRatio", options.leakStackRatio ?? 0),
     maxStreams: integer("maxStreams", options.maxStreams ?? 100, 0),
+    maxReplies: integer("maxReplies", options.maxReplies ?? 8, 1),
     healthCheckPath: optionalPath("healthCheckPath", options.healthCheckPath),
     healthCheckMethod: checkMethod(options.healthCheckMethod ?? "GET"),
     healthCheckTimeoutMs: duration("healthCheckTimeoutMs", options.healthCheckTimeoutMs ?? 2000),
@@ -96,6 +101,22 @@ export function resolvePoolOptions(options: ConnectionPoolOptions): ResolvedPool
     random: fn("random", options.random ?? Math.random),
     schedule: fn("schedule", options.schedule ?? unrefSchedule),
   };
+  refuseUnknown("", options, resolved);
+  return resolved;
+}
+
+/**
+ * A name that is misspelt would leave its option at the default.
+ * @throws InvalidArgumentError
+ */
+export function refuseUnknown(prefix: string, options: object, known: object): void {
+  for (const name of Object.keys(options))
+    if (!Object.hasOwn(known, name))
+      throw new InvalidArgumentError(
+        `${prefix}${name}`,
+        `one of the options ${Object.keys(known).toSorted().join(", ")}`,
+        "another name",
+      );
 }
 
 /**
@@ -178,7 +199,7 @@ function checkMethod(method: "GET" | "OPTIONS"): "GET" | "OPTIONS" {
   return method;
 }
 
-function optionalObject<T>(name: string, value: T): T {
+export function optionalObject<T>(name: string, value: T): T {
   if (value !== undefined && (typeof value !== "object" || value === null))
     throw new InvalidArgumentError(name, "an object", value);
   return value;

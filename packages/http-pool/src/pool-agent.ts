@@ -1,10 +1,9 @@
 import type { Dispatcher } from "undici";
 import { ConnectionPool } from "./connection-pool.ts";
 import { PoolClosedError, PoolExhaustedError } from "./errors.ts";
-import type { PoolFetchInit } from "./fetch-request.ts";
-import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
+import { DEFAULT_MAX_REDIRECTS } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
-import { integer, optionalFn, parseOrigin, resolvePoolOptions } from "./options.ts";
+import { integer, optionalFn, parseOrigin, refuseUnknown, resolvePoolOptions } from "./options.ts";
 import type { ConnectionPoolOptions } from "./options.ts";
 import { PoolDispatcher } from "./pool-dispatcher.ts";
 import { PoolRelay } from "./pool-relay.ts";
@@ -16,16 +15,22 @@ import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import { UpstreamLabels } from "./upstream-labels.ts";
 
 const RETRY_AFTER_MS = 1000;
+const KNOWN: PoolAgentOptions = {
+  maxOrigins: undefined,
+  pool: undefined,
+  maxRedirects: undefined,
+  allowAddress: undefined,
+};
 
 export interface PoolAgentOptions {
   /** Origins with a pool at the same time; the one unused longest gives way. */
-  readonly maxOrigins?: number;
+  readonly maxOrigins?: number | undefined;
   /** Of every pool. */
-  readonly pool?: ConnectionPoolOptions;
+  readonly pool?: ConnectionPoolOptions | undefined;
   /** That `fetch` follows. */
-  readonly maxRedirects?: number;
+  readonly maxRedirects?: number | undefined;
   /** Asked for every address at connect time, after DNS, for redirects too. */
-  readonly allowAddress?: (address: string) => boolean;
+  readonly allowAddress?: ((address: string) => boolean) | undefined;
 }
 
 /** The sum of all upstreams, those whose pool is gone included. */
@@ -39,7 +44,6 @@ export interface PoolAgentStats extends PoolStats {
 /** Many origins, a `ConnectionPool` each. */
 export class PoolAgent extends PoolDispatcher {
   readonly #maxOrigins: number;
-  readonly #maxRedirects: number;
   readonly #poolOptions: ConnectionPoolOptions;
   readonly #labels: UpstreamLabels;
   /** In the order of their last use. */
@@ -53,11 +57,11 @@ export class PoolAgent extends PoolDispatcher {
 
   /** @throws InvalidArgumentError naming the first option that is wrong */
   constructor(options: PoolAgentOptions = {}) {
-    super();
+    super(integer("maxRedirects", options.maxRedirects ?? DEFAULT_MAX_REDIRECTS, 0));
     const { allowAddress = options.pool?.allowAddress } = options;
     optionalFn("allowAddress", allowAddress);
+    refuseUnknown("", options, KNOWN);
     this.#maxOrigins = integer("maxOrigins", options.maxOrigins ?? 100, 1);
-    this.#maxRedirects = integer("maxRedirects", options.maxRedirects ?? DEFAULT_MAX_REDIRECTS, 0);
     this.#poolOptions = { ...options.pool, ...(allowAddress && { allowAddress }) };
     resolvePoolOptions(this.#poolOptions);
     this.#labels = new UpstreamLabels(this.#maxOrigins);
@@ -69,11 +73,11 @@ export class PoolAgent extends PoolDispatcher {
   }
 
   /**
-   * A fetch with the global `Response`. It follows redirects, to other origins without credentials.
-   * @throws HttpPoolError, an error of undici, or the reason of `signal`
+   * Opens connections to an origin until `count` are open; as many as `minIdle`, at least one, by default.
+   * @throws InvalidArgumentError, UpstreamUnavailableError, AddressNotAllowedError, PoolExhaustedError
    */
-  fetch(input: string | URL | Request, init?: PoolFetchInit): Promise<Response> {
-    return leanFetch(this, input, init, this.#maxRedirects);
+  async warmUp(origin: string | URL, count?: number): Promise<void> {
+    await this.#poolOf(parseOrigin("origin", origin).origin).warmUp(count);
   }
 
   stats(): PoolAgentStats {
@@ -123,7 +127,7 @@ export class PoolAgent extends PoolDispatcher {
     if (this.#pools.size >= this.#maxOrigins) this.#evict(origin);
     this.#labels.of(origin);
     const pool = new ConnectionPool(origin, this.#poolOptions);
-    pool.on("drain", (url: URL) => this.emit("drain", url));
+    this.follow(pool);
     this.#relay.add(pool);
     return pool;
   }

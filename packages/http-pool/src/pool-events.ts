@@ -24,7 +24,7 @@ export type RequestOutcome = "ok" | "error" | "aborted";
 
 export interface RequestEvent {
   readonly upstream: string;
-  readonly lane: "request" | "stream" | "probe";
+  readonly lane: "request" | "stream" | "reply" | "probe";
   readonly outcome: RequestOutcome;
   /** 0 when no response came. */
   readonly statusCode: number;

@@ -24,7 +24,11 @@ export function poolFamilies(
   const counter = (name: string, help: string, value: Read): ScalarFamily =>
     scalar("counter", `http_pool_${name}_total`, help, "", read, value);
   return [
-    gauge("connections_open", "Sockets open, streams included", (stats) => stats.open),
+    gauge(
+      "connections_open",
+      "Sockets open, of those that count against the limit",
+      (stats) => stats.open,
+    ),
     gauge("connections_idle", "Connections waiting to be reused", (stats) => stats.idle),
     gauge("connections_active", "Connections in use", (stats) => stats.active),
     gauge("connections_limit", "Connections that may be in use", (stats) => stats.maxConnections),

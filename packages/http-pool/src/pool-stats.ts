@@ -8,14 +8,14 @@ export interface TimeStats {
 }
 
 export interface PoolStats {
-  /** Sockets that are open, streams and health checks included. */
+  /** Sockets that are open and count against `maxConnections`. */
   readonly open: number;
   readonly idle: number;
   /** Carrying a request; counted against `maxConnections`. */
   readonly active: number;
   /** Being opened. */
   readonly connecting: number;
-  /** Beyond `maxConnections`: streams and health checks. */
+  /** Beyond `maxConnections`, open or being opened: streams, upgraded connections, replies and health checks. */
   readonly streams: number;
   /** Requests in the queue. */
   readonly waiting: number;

@@ -2,8 +2,21 @@ import { RedirectError } from "./errors.ts";
 import type { FetchRequest } from "./fetch-request.ts";
 
 const REDIRECTS = new Set([301, 302, 303, 307, 308]);
-/** Meant for the origin they were given for, and no other. */
-const PRIVATE_HEADERS = ["authorization", "proxy-authorization", "cookie", "host"];
+/** Say nothing of who asks. Any other may be a credential, and is meant for no other origin. */
+const PUBLIC_HEADERS = new Set([
+  "accept",
+  "accept-encoding",
+  "accept-language",
+  "cache-control",
+  "mcp-protocol-version",
+  "pragma",
+  "prefer",
+  "range",
+  "traceparent",
+  "tracestate",
+  "user-agent",
+]);
+const PUBLIC_PREFIX = /^(content|if)-/;
 const BODY_HEADERS = /^content-/;
 
 /** Where a response sends the request on to, if it does. */
@@ -25,7 +38,10 @@ export function redirected(request: FetchRequest, status: number, location: stri
     throw new RedirectError(upstream, "its redirect leads to a URL with credentials");
   if (url.hash === "") url.hash = request.url.hash;
   const headers = { ...request.headers };
-  if (url.origin !== upstream) for (const name of PRIVATE_HEADERS) delete headers[name];
+  if (url.origin !== upstream) {
+    for (const name of Object.keys(headers))
+      if (!PUBLIC_HEADERS.has(name) && !PUBLIC_PREFIX.test(name)) delete headers[name];
+  }
   if (becomesGet(request.method, status)) {
     for (const name of Object.keys(headers)) if (BODY_HEADERS.test(name)) delete headers[name];
     return { ...request, url, method: "GET", headers, body: null };
@@ -41,5 +57,7 @@ function becomesGet(method: string, status: number): boolean {
 }
 
 function repeatable(body: FetchRequest["body"]): boolean {
-  return body === null || typeof body === "string" || body instanceof Uint8Array;
+  return (
+    body === null || typeof body === "string" || body instanceof Uint8Array || body instanceof Blob
+  );
 }

@@ -1,5 +1,11 @@
+import type { Dispatcher } from "undici";
 import { NotWrittenError } from "./connection.ts";
 import type { Exchange } from "./exchange.ts";
+
+/** A handler that has a say in whether a request that was written is sent once more. */
+export interface ReplayAware extends Dispatcher.DispatchHandler {
+  mayReplay(): boolean;
+}
 
 /** A request that was not written can go to another connection, but not for ever. */
 const MAX_ATTEMPTS = 3;

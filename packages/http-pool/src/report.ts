@@ -7,6 +7,8 @@ import type { PoolCounters } from "./pool-stats.ts";
 
 export interface ReportTarget {
   listens(event: keyof PoolEvents): boolean;
+  /** One of undici's own events. */
+  announce(event: "connect" | "disconnect" | "connectionError", error?: Error): void;
   send<K extends keyof PoolEvents>(event: K, value: PoolEvents[K]): void;
 }
 
@@ -27,18 +29,21 @@ export class Report {
   opened(durationMs: number): void {
     this.#counters.created += 1;
     this.#counters.connectTime.add(durationMs);
+    this.#target.announce("connect");
     if (this.#target.listens("open"))
       this.#target.send("open", { upstream: this.#upstream, durationMs });
   }
 
   openFailed(error: Error, durationMs: number): void {
     this.#counters.connectErrors += 1;
+    this.#target.announce("connectionError", error);
     if (this.#target.listens("connectError"))
       this.#target.send("connectError", { upstream: this.#upstream, durationMs, error });
   }
 
   closed({ closeReason: reason, openedAt, requests }: Connection): void {
     this.#counters.closed[reason] += 1;
+    this.#target.announce("disconnect", new Error(`the connection was closed: ${reason}`));
     if (!this.#target.listens("close")) return;
     const ageMs = this.#now() - openedAt;
     this.#target.send("close", { upstream: this.#upstream, reason, ageMs, requests });

@@ -1,12 +1,18 @@
-/** Calls `run`; what it throws becomes a process warning, never an error of the pool. */
-export function safely(what: string, run: () => void): void {
+import { textOf } from "./text-of.ts";
+
+/** Calls `run`; what it throws, now or later, becomes a process warning, never an error of the pool. */
+export function safely(what: string, run: () => unknown): void {
   try {
-    run();
+    const result = run();
+    if (result instanceof Promise) result.catch((error: unknown) => warn(what, error));
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    process.emitWarning(`${what} threw: ${reason}`, {
-      type: "HttpPoolWarning",
-      code: "HTTP_POOL_LISTENER",
-    });
+    warn(what, error);
   }
+}
+
+function warn(what: string, error: unknown): void {
+  process.emitWarning(`${what} threw: ${textOf(error)}`, {
+    type: "HttpPoolWarning",
+    code: "HTTP_POOL_LISTENER",
+  });
 }

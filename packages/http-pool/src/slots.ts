@@ -5,6 +5,9 @@ import { IdleList } from "./idle-list.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { Report } from "./report.ts";
 
+/** No server ends connections that were idle for less; what broke then is no sign for the others. */
+const MIN_STALE_MS = 500;
+
 type Done = (error: Error | undefined, connection: Connection | undefined) => void;
 
 /** What the slots tell the pool. */
@@ -26,13 +29,14 @@ export class Slots {
   readonly #connector: Connector;
   readonly #idle = new IdleList();
   readonly #open = new Set<Connection>();
-  /** Streams and health checks, beyond `max`. */
+  /** Beyond `max`: streams, replies, health checks, and what was lent. */
   readonly #singles = new Set<Connection>();
   /** Of the open ones, those that were told to close; they keep their slot until they are closed. */
   readonly #ending = new Set<Connection>();
   readonly #openings = new Set<(reason?: Error) => void>();
   #connecting = 0;
   #connectingSingles = 0;
+  #replies = 0;
 
   constructor(
     origin: URL,
@@ -75,6 +79,15 @@ export class Slots {
     return this.#singles.size + this.#connectingSingles;
   }
 
+  /** Of those, all but the replies. */
+  get streams(): number {
+    return this.singles - this.#replies;
+  }
+
+  get replies(): number {
+    return this.#replies;
+  }
+
   get free(): number {
     return Math.max(0, this.max - this.#open.size - this.#connecting);
   }
@@ -97,6 +110,7 @@ export class Slots {
   take(): Connection | undefined {
     const now = this.#options.now();
     for (let found = this.#idle.pop(); found !== undefined; found = this.#idle.pop()) {
+      found.idleMs = now - found.idleSince;
       if (found.usable && now < found.expiresAt) return found;
       // One whose end is only being noticed has no use for its slot either.
       this.retire(found, found.usable ? "lifetime" : "peer");
@@ -125,9 +139,38 @@ export class Slots {
   /** Why a connection that comes back must not be used again. */
   unfit(connection: Connection): CloseReason | undefined {
     if (!connection.usable) return connection.closeReason;
-    if (connection.lane !== "request") return "single";
+    if (connection.lane !== "request" || !this.#takeBack(connection)) return "single";
     if (this.#alive > this.max) return "resize";
     return this.#options.now() >= connection.expiresAt ? "lifetime" : undefined;
+  }
+
+  /** Whether it counts against `max`, and is not about to end. */
+  holds(connection: Connection): boolean {
+    return this.#open.has(connection) && !this.#ending.has(connection);
+  }
+
+  /** Its slot goes to another, until it is free again. */
+  lend(connection: Connection): boolean {
+    if (!this.holds(connection)) return false;
+    this.#open.delete(connection);
+    this.#singles.add(connection);
+    return true;
+  }
+
+  /** It lives on without the pool. */
+  letGo(connection: Connection): void {
+    this.#open.delete(connection);
+    this.#singles.delete(connection);
+  }
+
+  /** Whether a connection carries a request that has an end. */
+  get busy(): boolean {
+    for (const connection of this.all()) {
+      const { exchange, upgraded } = connection;
+      if (exchange === undefined || exchange.isStream || upgraded) continue;
+      if (!this.#ending.has(connection)) return true;
+    }
+    return false;
   }
 
   retire(connection: Connection, reason: CloseReason): void {
@@ -138,6 +181,14 @@ export class Slots {
 
   retireIdle(reason: CloseReason): void {
     for (const connection of this.#idle) this.retire(connection, reason);
+  }
+
+  /** Ends those that are idle for as long as one was whose server had ended it. */
+  retireStale({ idleMs }: Connection): void {
+    if (idleMs < MIN_STALE_MS) return;
+    const idleBefore = this.#options.now() - idleMs;
+    for (const connection of this.#idle)
+      if (connection.idleSince <= idleBefore) this.retire(connection, "stale");
   }
 
   /** Ends what is too old. */
@@ -182,6 +233,7 @@ export class Slots {
   /** Opens a connection; the returned function gives up, and `done` is then not called. */
   connect(lane: Lane, done: Done): () => void {
     const single = lane !== "request";
+    if (lane === "reply") this.#replies += 1;
     const startedAt = this.#options.now();
     this.#count(single, 1);
     const end = (): void => {
@@ -193,6 +245,7 @@ export class Slots {
       const durationMs = this.#options.now() - startedAt;
       if (socket === undefined) {
         const reason = error ?? new Error("no socket");
+        if (lane === "reply") this.#replies -= 1;
         this.#report.openFailed(reason, durationMs);
         done(reason, undefined);
         this.#owner.settled();
@@ -207,6 +260,7 @@ export class Slots {
       if (!this.#openings.has(cancel)) return;
       end();
       stop();
+      if (lane === "reply") this.#replies -= 1;
       if (reason !== undefined) done(reason, undefined);
       this.#owner.settled();
     };
@@ -219,6 +273,14 @@ export class Slots {
     else this.#connecting += change;
   }
 
+  #takeBack(connection: Connection): boolean {
+    if (this.#open.has(connection)) return true;
+    if (this.free === 0) return false;
+    this.#singles.delete(connection);
+    this.#open.add(connection);
+    return true;
+  }
+
   get #alive(): number {
     return this.#open.size - this.#ending.size;
   }
@@ -228,6 +290,7 @@ export class Slots {
     this.#open.delete(connection);
     this.#ending.delete(connection);
     this.#singles.delete(connection);
+    if (connection.lane === "reply") this.#replies -= 1;
     this.#report.closed(connection);
     this.#owner.closed(connection);
   };

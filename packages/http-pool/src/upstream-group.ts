@@ -1,20 +1,19 @@
 import type { Dispatcher } from "undici";
 import { InvalidArgumentError, PoolClosedError } from "./errors.ts";
-import type { PoolFetchInit } from "./fetch-request.ts";
 import { GroupCore } from "./group-core.ts";
 import type { GroupEvents } from "./group-events.ts";
 import { GroupExchange } from "./group-exchange.ts";
 import { groupFamilies } from "./group-families.ts";
-import { checkWeight, resolveGroupOptions } from "./group-options.ts";
+import { checkWeight, checkZone, resolveGroupOptions } from "./group-options.ts";
 import type { UpstreamGroupOptions, UpstreamOptions } from "./group-options.ts";
 import { groupStatsOf, sumTotals, totalsOf } from "./group-stats.ts";
 import type { UpstreamGroupStats, UpstreamTotals } from "./group-stats.ts";
-import { DEFAULT_MAX_REDIRECTS, leanFetch } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { parseOrigin } from "./options.ts";
 import { PoolDispatcher } from "./pool-dispatcher.ts";
 import { PoolRelay } from "./pool-relay.ts";
 import { countsOnly } from "./pool-stats.ts";
+import { nameOf } from "./prepare-dispatch.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
 import type { Replica } from "./replica.ts";
 import { headerOf, withHeader } from "./request-headers.ts";
@@ -59,14 +58,6 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
   /** What requests are addressed to. */
   get origin(): string {
     return this.#core.name;
-  }
-
-  /**
-   * A fetch with the global `Response`. It follows redirects within the group.
-   * @throws HttpPoolError, an error of undici, or the reason of `signal`
-   */
-  fetch(input: string | URL | Request, init?: PoolFetchInit): Promise<Response> {
-    return leanFetch(this, input, init, DEFAULT_MAX_REDIRECTS);
   }
 
   /**
@@ -118,6 +109,16 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
     replica.draining = true;
     this.#core.set.changed();
     return replica.pool.drain();
+  }
+
+  /**
+   * Opens connections to every upstream until `count` are open to each; as many as `minIdle`, at least one, by
+   * default.
+   * @throws InvalidArgumentError, UpstreamUnavailableError, AddressNotAllowedError
+   */
+  async warmUp(count?: number): Promise<void> {
+    if (this.#ending) throw new PoolClosedError(this.origin);
+    await Promise.all(this.#core.set.all.map(({ pool }) => pool.warmUp(count)));
   }
 
   stats(): UpstreamGroupStats {
@@ -189,7 +190,7 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
       throw new InvalidArgumentError("upstream", `at most ${options.maxUpstreams}`, set.size + 1);
     const replica = this.#core.createReplica(origin, weight, zone);
     this.#labels.of(replica.upstream);
-    replica.pool.on("drain", (url: URL) => this.emit("drain", url));
+    this.follow(replica.pool);
     this.#relay.add(replica.pool);
     set.add(replica);
     router.membersChanged();
@@ -214,12 +215,24 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
   }
 
   /** With an origin of its own, the group's upstreams see that in `Host` and TLS. */
-  #address(options: PoolDispatchOptions): PoolDispatchOptions {
+  #address(given: PoolDispatchOptions): PoolDispatchOptions {
+    const options = withAffinity(given);
     const { origin } = this.#core.options;
     if (origin === undefined) return options;
     const headers = withHeader(options.headers, "host", origin.host);
-    return { servername: origin.hostname, ...options, ...(headers && { headers }) };
+    const servername = nameOf(origin);
+    return { ...(servername && { servername }), ...options, ...(headers && { headers }) };
   }
+}
+
+/** Node gives the names of an answer's headers in lower case. */
+function withAffinity(options: PoolDispatchOptions): PoolDispatchOptions {
+  const { affinityHeader: name } = options;
+  if (name === undefined) return options;
+  if (typeof name !== "string" || name === "")
+    throw new InvalidArgumentError("affinityHeader", "the name of a header", name);
+  const affinityHeader = name.toLowerCase();
+  return affinityHeader === name ? options : { ...options, affinityHeader };
 }
 
 const SESSION = "mcp-session-id";
@@ -233,5 +246,9 @@ interface ReadUpstream {
 function readUpstream(upstream: Upstream): ReadUpstream {
   const isPlain = typeof upstream === "string" || upstream instanceof URL;
   const { origin, weight, zone }: UpstreamOptions = isPlain ? { origin: upstream } : upstream;
-  return { origin: parseOrigin("upstream", origin), weight: checkWeight(weight ?? 1), zone };
+  return {
+    origin: parseOrigin("upstream", origin),
+    weight: checkWeight(weight ?? 1),
+    zone: checkZone(zone),
+  };
 }

@@ -2,6 +2,7 @@ import type { Exchange } from "./exchange.ts";
 import { LinkedList, LinkedNode } from "./linked-list.ts";
 import type { ResolvedPoolOptions } from "./options.ts";
 import type { Schedule } from "./schedule.ts";
+import { keepProcess, letProcessGo } from "./waiting.ts";
 
 /** First in, first out, each with a deadline; one timer for all, since all wait equally long. */
 export class WaitQueue {
@@ -29,7 +30,9 @@ export class WaitQueue {
   push(exchange: Exchange): void {
     exchange.queuedAt = this.#now();
     exchange.queueDeadline = exchange.queuedAt + this.#timeoutMs;
+    exchange.queuedIn = this;
     this.#list.append(nodeOf(exchange));
+    if (this.#list.size === 1) keepProcess(this);
     this.#arm();
   }
 
@@ -39,7 +42,9 @@ export class WaitQueue {
     const deadline = exchange.queuedAt + this.#timeoutMs;
     const next = this.#list.first?.queueDeadline ?? deadline;
     exchange.queueDeadline = Math.min(deadline, next);
+    exchange.queuedIn = this;
     this.#list.prepend(nodeOf(exchange));
+    if (this.#list.size === 1) keepProcess(this);
     this.#arm();
   }
 
@@ -52,12 +57,16 @@ export class WaitQueue {
   }
 
   remove(exchange: Exchange): boolean {
-    return exchange.queueNode !== undefined && this.#list.remove(exchange.queueNode);
+    if (exchange.queueNode === undefined || exchange.queuedIn !== this) return false;
+    const removed = this.#list.remove(exchange.queueNode);
+    if (removed && this.#list.size === 0) letProcessGo(this);
+    return removed;
   }
 
   [Symbol.dispose](): void {
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    letProcessGo(this);
   }
 
   /** A timer that finds the queue empty ends; setting one for each request that waits would cost more. */

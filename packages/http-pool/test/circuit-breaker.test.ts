@@ -114,3 +114,44 @@ describe("a circuit breaker", () => {
     expect(time.pending).toBe(0);
   });
 });
+
+describe("a trial that never ends", () => {
+  test("holds up no other for longer than trialMs, nor for longer than openMs without it", () => {
+    for (const [trialMs, limitMs] of [
+      [undefined, 1000],
+      [3000, 3000],
+    ] as const) {
+      const { circuit, time } = create(trialMs === undefined ? {} : { trialMs });
+      for (let count = 0; count < 3; count += 1) circuit.failed();
+      time.advance(1000);
+      for (let round = 0; round < 3; round += 1) {
+        expect(circuit.begin()).toBe(true);
+        time.advance(limitMs - 1);
+        expect(circuit).toMatchObject({ state: "half-open", admits: false, retryAfterMs: 1 });
+        time.advance(1);
+        expect(circuit.admits).toBe(true);
+      }
+      circuit.succeeded();
+      expect(circuit.state).toBe("closed");
+    }
+  });
+
+  test("it is never stuck, whatever happens and whatever never ends", () => {
+    const event = fc.constantFrom("fail", "succeed", "begin", "end", "wait", "again");
+    fc.assert(
+      fc.property(fc.array(event, { maxLength: 100 }), (events) => {
+        const { circuit, time } = create({ trialMs: 2000 });
+        for (const one of events) {
+          if (one === "begin" && circuit.admits) circuit.begin();
+          else if (one === "wait") time.advance(300);
+          else if (one === "again" && circuit.state === "open") circuit.tryAgain();
+          else if (one === "end") circuit.endTrial();
+          else if (one === "fail") circuit.failed();
+          else if (one === "succeed") circuit.succeeded();
+        }
+        time.advance(2000);
+        expect(circuit.admits).toBe(true);
+      }),
+    );
+  });
+});

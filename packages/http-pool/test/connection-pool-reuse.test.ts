@@ -49,7 +49,7 @@ describe("connection pool reuse", () => {
     expect({ waiting, active }).toEqual({ waiting: 0, active: 0 });
   });
 
-  test("HEAD, 204 and 304 keep their connection", async () => {
+  test("204 and 304 keep their connection, and HEAD gives it up unless it is told to keep it", async () => {
     const statuses: Record<string, number> = { "/204": 204, "/304": 304 };
     await using server = await new TestServer((request, response) => {
       response.statusCode = statuses[request.url ?? ""] ?? 200;
@@ -57,12 +57,16 @@ describe("connection pool reuse", () => {
     }).start();
     await using pool = new ConnectionPool(server.origin);
     for (let count = 0; count < 3; count += 1) {
-      await pool.fetch(server.origin, { method: "HEAD" });
+      const { body } = await pool.request({ path: "/", method: "HEAD", reset: false });
+      await body.text();
       await pool.fetch(`${server.origin}/204`);
       await pool.fetch(`${server.origin}/304`);
       await text(pool.fetch(server.origin));
     }
     expect(server).toMatchObject({ sockets: 1, requests: 12 });
+    await pool.fetch(server.origin, { method: "HEAD" });
+    await text(pool.fetch(server.origin));
+    expect(server).toMatchObject({ sockets: 2, requests: 14 });
   });
 
   test("the connection used last is reused first, and the one unused longest is closed first", async () => {

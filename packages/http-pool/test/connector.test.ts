@@ -100,7 +100,8 @@ test("a guard or a lookup that fails refuses", async () => {
   const lookup = resolvingTo("127.0.0.1");
   for (const host of ["127.0.0.1", "some.test"]) {
     const error = await outcome(server, host, { allowAddress: broken, lookup });
-    expect(error).toMatchObject({ code: "HTTP_POOL_UPSTREAM_UNAVAILABLE", cause: thrown });
+    expect(error).toMatchObject({ code: "HTTP_POOL_ADDRESS_NOT_ALLOWED" });
+    expect(error).toHaveProperty("cause", thrown);
   }
   const options = { allowAddress: () => true, lookup: noName };
   expect(await outcome(server, "some.test", options)).toMatchObject({
@@ -137,4 +138,14 @@ test("a request that gives up while it connects leaves nothing behind", async ()
   again.abort();
   expect(await last).toMatchObject({ name: "AbortError" });
   await closed;
+});
+
+test("a resolver that says undefined where nothing is wrong is guarded too", async () => {
+  await using server = await new TestServer().start();
+  const lookup = ((_hostname: string, _options: object, callback: (...args: unknown[]) => void) => {
+    callback(undefined, [{ address: "127.0.0.1", family: 4 }]);
+  }) as unknown as LookupFunction;
+  const options = { lookup, allowAddress: publicAddressesOnly };
+  expect(await outcome(server, "rebind.test", options)).toBeInstanceOf(AddressNotAllowedError);
+  expect(server.sockets).toBe(0);
 });

@@ -9,13 +9,14 @@ test.each([
   ["quick-start", "20 requests, 2 connections, reuse ratio 0.9\n"],
   ["guarded-fetch", "loopback addresses are refused, by number and by name\n"],
   ["replicas", "90 requests, one replica gone and back, none failed\n"],
+  ["new-session", "v1: a new session at the other server\nv2: a new session at the other server\n"],
 ])("examples/%s.ts runs, and its assertions hold", async (name, output) => {
   const file = new URL(`../examples/${name}.ts`, import.meta.url);
   const { stdout } = await run(process.execPath, ["--conditions=@mcp-accel/source", file.pathname]);
   expect(stdout).toBe(output);
 });
 
-test.each(["quick-start", "guarded-fetch", "replicas"])(
+test.each(["quick-start", "guarded-fetch", "replicas", "new-session"])(
   "the README shows examples/%s.ts",
   async (name) => {
     const source = await readFile(new URL(`../examples/${name}.ts`, import.meta.url), "utf8");

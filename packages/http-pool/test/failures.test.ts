@@ -5,12 +5,14 @@ import { describe, expect, test } from "vitest";
 import {
   BodyNotReadError,
   BodyTimeoutError,
+  PoolClosedError,
   ConnectionPool,
   UpstreamUnavailableError,
 } from "../src/index.ts";
 import type { ReplayEvent } from "../src/index.ts";
-import { FakeTime } from "./helpers/fake-time.ts";
+import { FakeTime, turn } from "./helpers/fake-time.ts";
 import { brokenAfterFirst, rejection, text, times } from "./helpers/outcome.ts";
+import { ok, RawServer } from "./helpers/raw-server.ts";
 import { TestServer } from "./helpers/test-server.ts";
 
 const QUIET = { active: 0, waiting: 0, connecting: 0 };
@@ -126,13 +128,12 @@ describe("a failure gives the slot back and the next one goes on", () => {
       now: time.now,
       schedule: time.schedule,
     });
-    const bodies = [
-      ...(await brokenAfterFirst(pool.fetch(`${server.origin}/stall`))),
-      ...(await brokenAfterFirst(pool.fetch(`${server.origin}/events`))),
-    ];
+    const [stalled] = await brokenAfterFirst(pool.fetch(`${server.origin}/stall`));
+    const [events] = await brokenAfterFirst(pool.fetch(`${server.origin}/events`));
     const closed = pool.close();
+    expect(await events).toBeInstanceOf(PoolClosedError);
     time.advance(1250);
-    for (const error of await Promise.all(bodies)) expect(error).toBeInstanceOf(BodyTimeoutError);
+    expect(await stalled).toBeInstanceOf(BodyTimeoutError);
     await closed;
     expect(time.pending).toBe(0);
     expect(await pool.healthCheck()).toMatchObject({
@@ -358,7 +359,7 @@ describe("a keep-alive connection that is dead already", () => {
     const { origin, stop } = await staleServer();
     await using pool = new ConnectionPool(origin);
     expect(await text(pool.fetch(origin))).toBe("ok");
-    const init = { method: "PUT", body: new Blob(["x"]) };
+    const init = { method: "PUT", body: new Blob(["x"]).stream(), duplex: "half" as const };
     expect((await rejection(pool.fetch(origin, init))).code).toMatch(
       /^(UND_ERR_SOCKET|ECONNRESET|EPIPE)$/,
     );
@@ -368,13 +369,47 @@ describe("a keep-alive connection that is dead already", () => {
 
   test("the connections that are idle for even longer go with it", async () => {
     const { origin, stop } = await staleServer();
-    await using pool = new ConnectionPool(origin, { maxConnections: 5 });
+    const { now, schedule, pass } = clock();
+    await using pool = new ConnectionPool(origin, { maxConnections: 5, now, schedule });
     await Promise.all(Array.from({ length: 5 }, () => text(pool.fetch(origin))));
+    pass(1000);
     const closed = times(pool, "close", 5);
     expect(await text(pool.fetch(origin))).toBe("ok");
     await closed;
     expect(pool.stats()).toMatchObject({ open: 1, replays: 1, closed: { error: 1, stale: 4 } });
     stop();
+  });
+
+  test("those that are idle for a shorter time stay, and so do all when it was hardly idle", async () => {
+    const held: (() => void)[] = [];
+    await using server = await new RawServer((socket, head) => {
+      if (head.includes("/poison")) socket.resetAndDestroy();
+      else if (head.includes("/later")) held.push(() => socket.resetAndDestroy());
+      else held.push(() => socket.write(ok()));
+    }).start();
+    const { now, schedule, pass } = clock();
+    await using pool = new ConnectionPool(server.origin, { maxConnections: 5, now, schedule });
+    const answers = async (count: number): Promise<void> => {
+      const all = Array.from({ length: count }, () => text(pool.fetch(`${server.origin}/held`)));
+      while (held.length < count) await turn();
+      for (const answer of held.splice(0)) answer();
+      await Promise.all(all);
+    };
+    await answers(5);
+    await rejection(pool.fetch(`${server.origin}/poison`));
+    expect(pool.stats()).toMatchObject({ replays: 1, closed: { stale: 0 } });
+    await answers(5);
+    pass(2000);
+    const fresh = text(pool.fetch(`${server.origin}/held`));
+    const stale = rejection(pool.fetch(`${server.origin}/later`));
+    while (held.length < 2) await turn();
+    held[0]?.();
+    await fresh;
+    held[1]?.();
+    while (held.length < 3) await turn();
+    expect(pool.stats()).toMatchObject({ replays: 2, idle: 1, closed: { stale: 3 } });
+    held[2]?.();
+    await stale;
   });
 
   test("a request that was not even written goes to another connection, a POST too", async () => {
@@ -393,3 +428,8 @@ describe("a keep-alive connection that is dead already", () => {
     expect(server.requests).toBe(2);
   });
 });
+
+function clock(): Pick<FakeTime, "now" | "schedule"> & { readonly pass: (ms: number) => void } {
+  const time = new FakeTime();
+  return { now: time.now, schedule: time.schedule, pass: (ms) => time.advance(ms) };
+}

@@ -303,3 +303,38 @@ test("a prober probes while it is wanted, one probe at a time, spread by jitter"
   prober.wake();
   expect(time.pending).toBe(0);
 });
+
+describe("a watch over requests that may take long", () => {
+  test("their age counts from the last answer, up to a second, and never as a hang", () => {
+    const time = new FakeTime();
+    const hung: unknown[] = [];
+    const watch = new HangWatch<{ startedAt: number }>({
+      now: time.now,
+      schedule: time.schedule,
+      limitMs: () => 100,
+      hung: (waiting) => void hung.push(waiting),
+    });
+    const startedAt = time.now();
+    const node = new LinkedNode({ startedAt });
+    watch.add(node, true);
+    time.advance(300);
+    expect(watch.oldestAgeMs(time.now())).toBe(300);
+    watch.heard();
+    expect(watch.oldestAgeMs(time.now())).toBe(0);
+    time.advance(400);
+    expect(watch.oldestAgeMs(time.now())).toBe(400);
+    time.advance(60_000);
+    expect(watch.oldestAgeMs(time.now())).toBe(1000);
+    const other = new LinkedNode({ startedAt: time.now() });
+    watch.add(other);
+    time.advance(99);
+    expect(watch.oldestAgeMs(time.now())).toBe(1000);
+    watch.remove(node, true);
+    expect(watch.oldestAgeMs(time.now())).toBe(99);
+    expect(hung).toEqual([]);
+    time.advance(1);
+    expect(hung).toHaveLength(1);
+    watch[Symbol.dispose]();
+    expect(time.pending).toBe(0);
+  });
+});

@@ -261,3 +261,34 @@ describe("what comes back", () => {
     expect(await response.text()).toBe("late");
   });
 });
+
+describe("what a caller does later", () => {
+  test("memory that is used again does not change what is sent", async () => {
+    await using server = await echoServer();
+    await using pool = new ConnectionPool(server.origin, { maxConnections: 1 });
+    const scratch = new Uint8Array(5);
+    const send = (value: string, view: boolean): Promise<Response> => {
+      scratch.set(Buffer.from(value));
+      const body = view ? scratch : scratch.buffer;
+      return pool.fetch(server.origin, { method: "POST", body });
+    };
+    const sent = ["alice", "bobby", "carol"];
+    for (const view of [true, false]) {
+      const all = await Promise.all(sent.map((value) => send(value, view)));
+      const echoes = await Promise.all(all.map((response) => response.json() as Promise<Echo>));
+      expect(echoes.map(({ body }) => body)).toEqual(sent);
+    }
+  });
+
+  test("an abort with a reason that is nothing at all", async () => {
+    await using server = await new TestServer(() => undefined).start();
+    await using pool = new ConnectionPool(server.origin);
+    const aborter = new AbortController();
+    const failed = pool.fetch(server.origin, { signal: aborter.signal }).catch((reason) => reason);
+    await server.accepted(1);
+    const reason: unknown = Object.create(null);
+    aborter.abort(reason);
+    expect(await failed).toBe(reason);
+    expect(pool.stats()).toMatchObject({ active: 0, aborted: 1 });
+  });
+});

@@ -13,6 +13,7 @@ import { createMcpHandler, McpServer as ServerV2 } from "@modelcontextprotocol/s
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { ConnectionPool, PoolAgent, UpstreamGroup } from "../src/index.ts";
+import type { PoolFetchInit } from "../src/index.ts";
 import { mcpFetch } from "../src/mcp.ts";
 import type { McpFetchOptions } from "../src/mcp.ts";
 import { rejection } from "./helpers/outcome.ts";
@@ -375,3 +376,39 @@ describe("time-outs and limits", () => {
     expect(() => mcpFetch(pool, { replayableTools: 1 as never })).toThrow("replayableTools");
   });
 });
+
+describe("what may be sent twice", () => {
+  test("reads may be under way twice at once, replayable tools only be sent again", async () => {
+    expect(await initOf("tools/list")).toMatchObject({ idempotent: true, safe: true });
+    expect(await initOf("tools/call")).toMatchObject({ idempotent: false, safe: false });
+    expect(await initOf("tools/call", ["tool"])).toMatchObject({ idempotent: true, safe: false });
+    expect(await initOf("tools/call", () => true)).toMatchObject({ idempotent: true, safe: false });
+  });
+
+  test("a function of replayable tools that throws says no", async () => {
+    expect(await initOf("tools/call", saysNo)).toMatchObject({ idempotent: false });
+  });
+});
+
+function saysNo(): never {
+  throw new Error("from the caller");
+}
+
+async function initOf(
+  method: string,
+  replayableTools?: McpFetchOptions["replayableTools"],
+): Promise<PoolFetchInit> {
+  const inits: PoolFetchInit[] = [];
+  const pool = {
+    fetch: async (_input: unknown, init: PoolFetchInit) => {
+      inits.push(init);
+      return new Response();
+    },
+  };
+  const fetch = mcpFetch(pool as unknown as ConnectionPool, {
+    ...(replayableTools && { replayableTools }),
+  });
+  const call = { jsonrpc: "2.0", id: 1, method, params: { name: "tool" } };
+  await fetch("http://x.test/mcp", { method: "POST", body: JSON.stringify(call) });
+  return inits[0] ?? {};
+}

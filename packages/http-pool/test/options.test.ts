@@ -1,6 +1,14 @@
 import { expect, test } from "vitest";
-import { ConnectionPool, HttpPoolError, InvalidArgumentError, PoolAgent } from "../src/index.ts";
-import type { ConnectionPoolOptions } from "../src/index.ts";
+import {
+  ConnectionPool,
+  HttpPoolError,
+  InvalidArgumentError,
+  PoolAgent,
+  PoolExhaustedError,
+  UpstreamGroup,
+} from "../src/index.ts";
+import type { AnyHttpPoolError, ConnectionPoolOptions } from "../src/index.ts";
+import { mcpFetch } from "../src/mcp.ts";
 import { FakeTime } from "./helpers/fake-time.ts";
 import { rejection } from "./helpers/outcome.ts";
 
@@ -102,4 +110,58 @@ test.each([
 ])("what came is described by its kind, and shortened", (value, description) => {
   const options = { maxConnections: value } as unknown as ConnectionPoolOptions;
   expect(() => new ConnectionPool("http://localhost", options)).toThrow(description);
+});
+
+/** The argument that is named. */
+function refused(make: () => unknown): string {
+  try {
+    make();
+  } catch (error) {
+    return error instanceof InvalidArgumentError ? error.argument : String(error);
+  }
+  return "nothing";
+}
+
+test("a name that is no option is refused, and named", () => {
+  const origin = "http://localhost";
+  const group = (options: object): (() => unknown) => {
+    return () => new UpstreamGroup([origin], options);
+  };
+  expect(refused(() => new ConnectionPool(origin, { maxConnection: 1 } as object))).toBe(
+    "maxConnection",
+  );
+  expect(refused(() => new PoolAgent({ maxConnections: 1 } as object))).toBe("maxConnections");
+  expect(refused(group({ zones: "a" }))).toBe("zones");
+  expect(refused(group({ pool: { queue: 1 } }))).toBe("queue");
+  expect(refused(group({ probe: { every: 1 } }))).toBe("probe.every");
+  expect(refused(group({ outlier: { failures: 1 } }))).toBe("outlier.failures");
+  expect(refused(group({ circuit: { failures: 1 } }))).toBe("circuit.failures");
+  expect(refused(group({ retry: { attempts: 1 } }))).toBe("retry.attempts");
+  expect(refused(group({ hedge: { delay: 1 } }))).toBe("hedge.delay");
+  for (const name of ["hedge", "zone", "probe", "outlier", "circuit", "retry"])
+    expect(refused(group({ [name]: 5 }))).toBe(name);
+  expect(refused(() => new UpstreamGroup([{ origin, zone: 5 as never }]))).toBe("zone");
+  expect(refused(() => mcpFetch(new PoolAgent(), { timeoutMs: 1 } as object))).toBe("timeoutMs");
+});
+
+test("an option that is undefined is one that was not given", () => {
+  const pool = new ConnectionPool("http://localhost", { maxConnections: undefined });
+  expect(pool.stats().maxConnections).toBe(64);
+  const options = { probe: undefined, hedge: undefined, pool: { lookup: undefined } };
+  expect(new UpstreamGroup(["http://localhost"], options).stats().usable).toBe(1);
+});
+
+function retryAfterMs(error: AnyHttpPoolError): number {
+  switch (error.code) {
+    case "HTTP_POOL_EXHAUSTED":
+    case "HTTP_POOL_QUEUE_TIMEOUT":
+      return error.retryAfterMs;
+    default:
+      return 0;
+  }
+}
+
+test("a code tells which error it is, to TypeScript too", () => {
+  expect(retryAfterMs(new PoolExhaustedError("http://localhost", "full", 5))).toBe(5);
+  expect(retryAfterMs(new InvalidArgumentError("a", "b", "c"))).toBe(0);
 });

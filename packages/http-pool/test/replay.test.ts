@@ -7,7 +7,10 @@ import { mayReplay } from "../src/replay.ts";
 
 const carrier: Carrier = {
   now: () => 0,
+  schedule: () => () => undefined,
+  headersTimeoutMs: 0,
   started: () => undefined,
+  streaming: () => undefined,
   finished: () => undefined,
   release: () => undefined,
   again: () => false,

@@ -189,3 +189,22 @@ test("a proxy of the environment is not used: the guard sees the address that is
   });
   expect(proxy.sockets).toBe(0);
 });
+
+test.each<[string, () => unknown]>([
+  ["a promise of yes", async () => Promise.resolve(true)],
+  ["a promise of no", async () => Promise.resolve(false)],
+  ["a word", () => "no"],
+  ["a number", () => 1],
+  ["nothing", () => undefined],
+])("a guard that returns %s refuses", async (_name, guard) => {
+  await using server = await new TestServer().start();
+  const url = new URL(server.origin);
+  await using agent = new PoolAgent({ allowAddress: guard as () => boolean });
+  for (const host of ["127.0.0.1", "localhost"]) {
+    url.hostname = host;
+    expect(await rejection(agent.fetch(url))).toMatchObject({
+      code: "HTTP_POOL_ADDRESS_NOT_ALLOWED",
+    });
+  }
+  expect(server.requests).toBe(0);
+});

@@ -3,7 +3,7 @@ import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { expect, test } from "vitest";
-import { ConnectionPool, UpstreamUnavailableError } from "../src/index.ts";
+import { ConnectionPool, UpstreamGroup, UpstreamUnavailableError } from "../src/index.ts";
 import { certificate } from "./helpers/certificate.ts";
 import { rejection, text } from "./helpers/outcome.ts";
 
@@ -73,4 +73,21 @@ test("an address in place of a name works with its own TLS name", async () => {
   expect(await text(pool.fetch(origin))).toBe("ok");
   expect(await text(pool.fetch(origin))).toBe("ok");
   expect(server.names).toEqual(["other.test"]);
+});
+
+test("a group whose origin is an address sends no TLS name, and one with a name does", async () => {
+  await using server = await startTls();
+  const upstream = server.origin.replace("localhost", "127.0.0.1");
+  const warnings: Error[] = [];
+  const warn = (warning: Error): void => void warnings.push(warning);
+  process.on("warning", warn);
+  for (const origin of ["https://127.0.0.1", "https://[::1]", "https://localhost"]) {
+    const tls = { ...trusted.tls, rejectUnauthorized: false };
+    await using group = new UpstreamGroup([upstream], { origin, pool: { tls } });
+    expect(await text(group.fetch(origin))).toBe("ok");
+  }
+  process.off("warning", warn);
+  expect(server.hosts).toEqual(["127.0.0.1", "[::1]", "localhost"]);
+  expect(server.names).toEqual([false, false, "localhost"]);
+  expect(warnings).toEqual([]);
 });

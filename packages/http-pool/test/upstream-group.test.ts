@@ -221,7 +221,9 @@ describe("failures", () => {
     expect(response.status).toBe(503);
     expect(await response.text()).toBe("failed");
     expect(servers.map(({ requests }) => requests)).toEqual([1, 1, 1]);
+    const noticed = times(group, "close", 3);
     await stopAll(servers);
+    await noticed;
     const error = await rejection(group.fetch(group.origin));
     expect(error).toBeInstanceOf(UpstreamUnavailableError);
     expect(error).toMatchObject({ attempts: 3, retryAfterMs: 1000 });

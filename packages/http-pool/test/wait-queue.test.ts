@@ -9,7 +9,10 @@ const TIMEOUT_MS = 100;
 
 const carrier: Carrier = {
   now: () => 0,
+  schedule: () => () => undefined,
+  headersTimeoutMs: 0,
   started: () => undefined,
+  streaming: () => undefined,
   finished: () => undefined,
   release: () => undefined,
   again: () => false,

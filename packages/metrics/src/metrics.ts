@@ -121,10 +121,13 @@ export class Metrics extends EventEmitter<MetricsEvents> implements Disposable {
     );
   }
 
-  /** All series as plain objects, by family name. */
-  async snapshot(): Promise<Readonly<Record<string, FamilySnapshot>>> {
+  /** All series as plain objects, by family name; with `only`, nothing but these families is read. */
+  async snapshot(only?: ReadonlySet<string>): Promise<Readonly<Record<string, FamilySnapshot>>> {
     this.#assertOpen("snapshot");
-    return snapshotOf(this.#table.families());
+    const families = this.#table.families();
+    return snapshotOf(
+      only === undefined ? families : families.filter(({ name }) => only.has(name)),
+    );
   }
 
   stats(): MetricsStats {

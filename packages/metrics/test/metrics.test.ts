@@ -127,7 +127,7 @@ describe("metrics: what they say about themselves", () => {
   });
 });
 
-test.each(["index.ts", "mcp.ts"])("importing %s loads no MCP SDK", (file) => {
+test.each(["index.ts", "mcp.ts", "alerts.ts"])("importing %s loads no MCP SDK", (file) => {
   const entry = JSON.stringify(new URL(`../src/${file}`, import.meta.url).href);
   const script = `
     import { registerHooks } from "node:module";

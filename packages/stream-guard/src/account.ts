@@ -17,6 +17,8 @@ export interface Bank {
   /** On while the total is so full that an account which holds nothing, and has nothing under way, is refused. */
   readonly scarcity: Latch;
   readonly retryAfterMs: number;
+  /** While the total is less, `moved` would change nothing and need not be called. */
+  calmBelowBytes: number;
   /** The total changed. */
   moved(): void;
   limit(error: MemoryLimitError): void;
@@ -116,7 +118,7 @@ export class Account implements QueuedAccount {
       this.#soft = true;
       this.#onSoftLimit();
     }
-    this.#bank.moved();
+    if (this.#bank.ledger.usedBytes >= this.#bank.calmBelowBytes) this.#bank.moved();
   }
 
   /** @throws OverReleaseError when more is given than is held; nothing changes */
@@ -128,7 +130,7 @@ export class Account implements QueuedAccount {
     this.#bank.ledger.give(bytes);
     this.moved = true;
     if (this.#soft && this.#ledger.usedBytes <= this.#rearmAtBytes) this.#soft = false;
-    this.#bank.moved();
+    if (this.#bank.ledger.usedBytes >= this.#bank.calmBelowBytes) this.#bank.moved();
     const { queue, gate } = this.#bank;
     if (queue.size > 0) queue.serve(this);
     if (gate.size > 0 && this.#ledger.usedBytes === 0) gate.drained(this);

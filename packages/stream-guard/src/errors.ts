@@ -138,6 +138,21 @@ export class QueueFullError extends StreamGuardError {
   }
 }
 
+/** A message from a client is longer than messages may be. */
+export class MessageTooLargeError extends StreamGuardError {
+  readonly receivedBytes: number;
+  readonly maxBytes: number;
+
+  constructor(receivedBytes: number, maxBytes: number) {
+    super(
+      "STREAM_GUARD_MESSAGE_TOO_LARGE",
+      `a message of ${receivedBytes} bytes or more is refused: at most ${maxBytes} are accepted, as far as there is room; send less at once`,
+    );
+    this.receivedBytes = receivedBytes;
+    this.maxBytes = maxBytes;
+  }
+}
+
 /** No permit became free in time. */
 export class AcquireTimeoutError extends StreamGuardError {
   readonly weight: number;

@@ -1,13 +1,11 @@
 import type { ServerResponse } from "node:http";
+import { afterAdapterStart } from "./adapter-turn.ts";
 import { MemoryLimitError } from "./errors.ts";
 import { InTransit } from "./in-transit.ts";
 import type { OpenOptions } from "./options.ts";
 import { ResponseMeter } from "./response-meter.ts";
 import type { StreamGuard } from "./stream-guard.ts";
 import type { ReserveOptions, StreamingSession } from "./streaming-session.ts";
-
-/** After this long what was admitted has been written, or was never sent. */
-const ADMISSION_MS = 20;
 
 export interface GuardResponseOptions extends OpenOptions {
   /**
@@ -62,7 +60,7 @@ export function guardResponse(
         if (error instanceof MemoryLimitError) await session.close("limit");
         throw error;
       }
-      setTimeout(inTransit.add(bytes), ADMISSION_MS).unref();
+      afterAdapterStart(inTransit.add(bytes));
     },
   };
 }

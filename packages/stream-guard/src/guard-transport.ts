@@ -1,11 +1,16 @@
 import type { Writable } from "node:stream";
 import { GuardedTransport } from "./guarded-transport.ts";
 import type { TransportLike } from "./guarded-transport.ts";
-import { duration, integer } from "./options.ts";
+import { bytes, duration, integer } from "./options.ts";
 import type { OpenOptions } from "./options.ts";
 import type { StreamGuard } from "./stream-guard.ts";
+import type { StreamingSession } from "./streaming-session.ts";
 
 const DEFAULT_MAX_WAITING = 100;
+const DEFAULT_MAX_REQUESTS = 1000;
+const DEFAULT_MAX_BODY_BYTES = 4 * 1024 * 1024;
+/** A process that speaks to one client by its standard streams has no reason to end because that says nothing. */
+const STDIO_IDLE_TIMEOUT_MS = 2 ** 31 - 1;
 
 export interface GuardTransportOptions extends OpenOptions {
   /** Where the transport writes, if that is one stream (`process.stdout`): messages count until it drained. */
@@ -14,6 +19,12 @@ export interface GuardTransportOptions extends OpenOptions {
   readonly sendTimeoutMs?: number;
   /** Messages that may wait for room. Together they may be no larger than the session's limit. */
   readonly maxWaiting?: number;
+  /** Requests of the client in progress at once; more are answered with an error. */
+  readonly maxRequests?: number;
+  /** Bytes of one HTTP request's body, which is read and parsed unless the caller did that. */
+  readonly maxBodyBytes?: number;
+  /** A session of the guard to use, instead of one opened here with the options above. */
+  readonly session?: StreamingSession;
 }
 
 /**
@@ -29,15 +40,23 @@ export function guardTransport<T extends TransportLike>(
   guard: StreamGuard,
   options: GuardTransportOptions = {},
 ): T {
-  const { destination, sendTimeoutMs, maxWaiting = DEFAULT_MAX_WAITING, ...openOptions } = options;
+  const { destination, sendTimeoutMs, session: opened, ...rest } = options;
+  const {
+    maxWaiting = DEFAULT_MAX_WAITING,
+    maxRequests = DEFAULT_MAX_REQUESTS,
+    maxBodyBytes = DEFAULT_MAX_BODY_BYTES,
+    ...openOptions
+  } = rest;
   if (sendTimeoutMs !== undefined) duration("sendTimeoutMs", sendTimeoutMs);
   integer("maxWaiting", maxWaiting, 0);
-  const session = guard.open(openOptions);
-  const guarded = new GuardedTransport(transport, session, {
-    destination,
-    sendTimeoutMs,
-    maxWaiting,
-  });
+  integer("maxRequests", maxRequests, 1);
+  bytes("maxBodyBytes", maxBodyBytes, 1);
+  const idle = destination === undefined ? {} : { idleTimeoutMs: STDIO_IDLE_TIMEOUT_MS };
+  const guarded = new GuardedTransport(
+    transport,
+    opened ?? guard.open({ ...idle, ...openOptions }),
+    { destination, sendTimeoutMs, maxWaiting, maxRequests, maxBodyBytes },
+  );
   return overlay(transport, guarded.facade());
 }
 

@@ -1,10 +1,20 @@
-import type { ServerResponse } from "node:http";
-import { MemoryLimitError, ReaderStalledError } from "./errors.ts";
-import { endedRequest, isRequest, isResponse, tooLargeResponse } from "./json-rpc.ts";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { MemoryLimitError, QueueFullError, ReaderStalledError } from "./errors.ts";
+import { refuse } from "./http-refusal.ts";
+import {
+  cancelledRequest,
+  isRequest,
+  isResponse,
+  tooLargeResponse,
+  tooManyRequestsResponse,
+} from "./json-rpc.ts";
 import type { JsonRpcMessage } from "./json-rpc.ts";
 import { Outbox } from "./outbox.ts";
 import type { OutboxOptions } from "./outbox.ts";
+import { PendingRequests } from "./pending-requests.ts";
+import { readBody } from "./request-body.ts";
 import { ResponseMeter } from "./response-meter.ts";
+import { safely } from "./safe-emit.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
 /** The part of an MCP transport that is looked at; everything else is passed through. */
@@ -16,6 +26,11 @@ export interface TransportLike {
   onmessage?: ((message: never, extra?: never) => void) | undefined;
 }
 
+export interface GuardedTransportOptions extends Omit<OutboxOptions, "responses"> {
+  readonly maxRequests: number;
+  readonly maxBodyBytes: number;
+}
+
 type OnMessage = (message: JsonRpcMessage, extra?: unknown) => void;
 type HandleRequest = (request: unknown, response: unknown, ...rest: unknown[]) => unknown;
 
@@ -24,9 +39,9 @@ export class GuardedTransport {
   readonly #transport: TransportLike;
   readonly #session: StreamingSession;
   readonly #outbox: Outbox;
-  readonly #destination: OutboxOptions["destination"];
   readonly #responses = new Set<ServerResponse>();
-  readonly #requests = new Map<unknown, Disposable>();
+  readonly #requests: PendingRequests;
+  readonly #options: GuardedTransportOptions;
   #onclose: TransportLike["onclose"];
   #onmessage: OnMessage | undefined;
   #transportClosed = false;
@@ -34,11 +49,12 @@ export class GuardedTransport {
   constructor(
     transport: TransportLike,
     session: StreamingSession,
-    options: Omit<OutboxOptions, "responses">,
+    options: GuardedTransportOptions,
   ) {
     this.#transport = transport;
     this.#session = session;
-    this.#destination = options.destination;
+    this.#options = options;
+    this.#requests = new PendingRequests(session, options.maxRequests);
     this.#outbox = new Outbox(session, { ...options, responses: this.#responses });
     this.#onclose = transport.onclose;
     this.#onmessage = transport.onmessage as OnMessage | undefined;
@@ -74,7 +90,7 @@ export class GuardedTransport {
       if (bytes <= this.#session.maxMemoryBytes) await this.#post(message, bytes, options);
       else await this.#refuse(message, bytes, options);
     } finally {
-      this.#endRequest(endedRequest(message));
+      if (isResponse(message)) this.#requests.end(message.id);
     }
   }
 
@@ -100,19 +116,29 @@ export class GuardedTransport {
     }
   }
 
-  readonly #handleRequest: HandleRequest = (request, response, ...rest) => {
-    if (isNodeResponse(response) && !this.#session.closed) this.#meter(response);
-    return handleRequestOf(this.#transport)?.(request, response, ...rest);
+  readonly #handleRequest: HandleRequest = async (request, response, parsedBody, ...rest) => {
+    const handle = handleRequestOf(this.#transport);
+    if (!isNodeResponse(response) || this.#session.closed)
+      return handle?.(request, response, parsedBody, ...rest);
+    this.#meter(response);
+    if (parsedBody !== undefined || !hasMessage(request as IncomingMessage))
+      return handle?.(request, response, parsedBody, ...rest);
+    const maxBytes = Math.min(this.#options.maxBodyBytes, this.#session.maxMemoryBytes);
+    const body = await readBody(request as IncomingMessage, this.#session, maxBytes);
+    if ("value" in body) return handle?.(request, response, body.value, ...rest);
+    return refuse(response, body.refusal);
   };
 
   #meter(response: ServerResponse): void {
     this.#responses.add(response);
     this.#session.touch();
+    this.#requests.connected(true);
     const meter = new ResponseMeter(response, this.#session, {
       inTransit: this.#outbox.inTransit,
       absorb: true,
       onClose: () => {
         this.#responses.delete(response);
+        this.#requests.connected(this.#responses.size > 0);
         this.#closeWhenQuiet();
       },
     });
@@ -122,14 +148,21 @@ export class GuardedTransport {
   readonly #handleMessage = (message: JsonRpcMessage, extra?: unknown): void => {
     if (this.#session.closed) return;
     this.#session.touch();
-    this.#endRequest(isRequest(message) ? message.id : endedRequest(message));
-    if (isRequest(message)) this.#requests.set(message.id, this.#session.begin());
-    this.#onmessage?.(message, extra);
+    this.#requests.end(cancelledRequest(message));
+    if (!isRequest(message) || this.#requests.tryBegin(message.id))
+      this.#onmessage?.(message, extra);
+    else void this.#refuseRequest(message);
   };
 
-  #endRequest(id: unknown): void {
-    this.#requests.get(id)?.[Symbol.dispose]();
-    this.#requests.delete(id);
+  async #refuseRequest(message: JsonRpcMessage): Promise<void> {
+    const { maxRequests } = this.#options;
+    const error = new QueueFullError(`requests of session ${this.#session.id}`, maxRequests);
+    const refusal = tooManyRequestsResponse(message, error) as JsonRpcMessage;
+    try {
+      await this.#post(refusal, this.#outbox.cost(refusal), undefined);
+    } catch (reason) {
+      this.#report(reason as Error);
+    }
   }
 
   readonly #handleClose = (): void => {
@@ -146,19 +179,30 @@ export class GuardedTransport {
   readonly #handleSessionClose = (): void => {
     this.#requests.clear();
     const error = this.#session.signal.reason as Error;
-    if (error instanceof ReaderStalledError) this.#destination?.destroy();
+    const notRead = error instanceof ReaderStalledError || this.#session.closeReason === "limit";
+    if (notRead) this.#options.destination?.destroy();
     if (this.#transportClosed) return;
-    this.#transport.onerror?.(error);
+    this.#report(error);
     void this.#closeTransport();
   };
+
+  #report(error: Error): void {
+    safely(() => this.#transport.onerror?.(error));
+  }
 
   async #closeTransport(): Promise<void> {
     try {
       await this.#transport.close();
     } catch (error) {
-      this.#transport.onerror?.(error as Error);
+      this.#report(error as Error);
     }
   }
+}
+
+/** Other requests are refused by the transports without reading what they carry. */
+function hasMessage({ method, headers }: IncomingMessage): boolean {
+  const { accept = "", "content-type": type = "" } = headers;
+  return method === "POST" && type.includes("json") && accept.includes("text/event-stream");
 }
 
 function isNodeResponse(response: unknown): response is ServerResponse {

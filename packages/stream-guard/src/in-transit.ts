@@ -4,6 +4,8 @@ interface Item {
   bytes: number;
 }
 
+const ofSession = new WeakMap<StreamingSession, InTransit>();
+
 /**
  * Bytes handed to a transport that have not yet shown up in a response. They are reserved in the
  * session; a response that writes them takes the reservation over, so that nothing counts twice.
@@ -14,6 +16,13 @@ export class InTransit {
 
   constructor(session: StreamingSession) {
     this.#session = session;
+  }
+
+  /** The one that all writers of a session share. */
+  static of(session: StreamingSession): InTransit {
+    const known = ofSession.get(session) ?? new InTransit(session);
+    ofSession.set(session, known);
+    return known;
   }
 
   /** `bytes` must be reserved already. The returned function gives back what no response took over. */

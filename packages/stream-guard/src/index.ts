@@ -1,3 +1,4 @@
+export { CaptureRefusedError } from "./capture-errors.ts";
 export {
   AcquireTimeoutError,
   AdmissionError,
@@ -5,6 +6,7 @@ export {
   DrainTimeoutError,
   InvalidArgumentError,
   MemoryLimitError,
+  MessageTooLargeError,
   OverReleaseError,
   PoolClosedError,
   QueueFullError,
@@ -12,11 +14,13 @@ export {
   SessionClosedError,
   StreamGuardError,
 } from "./errors.ts";
+export { LeakDetector } from "./leak-detector.ts";
 export { memoryLimitBytes } from "./memory-limits.ts";
 export { MemoryMonitor } from "./memory-monitor.ts";
 export { ResourcePool } from "./resource-pool.ts";
 export { StreamGuard } from "./stream-guard.ts";
 
+export type { CaptureRefusal } from "./capture-errors.ts";
 export type { Chunk } from "./chunk-size.ts";
 export type { AdmissionReason, LimitScope, MemoryLimitDetails } from "./errors.ts";
 export type {
@@ -31,9 +35,21 @@ export type {
   WaitEvent,
 } from "./guard-events.ts";
 export type { EvictReason, StreamGuardStats } from "./guard-counts.ts";
+export type {
+  CpuProfile,
+  Headroom,
+  HeapProfile,
+  ProfileOptions,
+  SnapshotOptions,
+} from "./heap-capture.ts";
+export type { LeakDetectorEvents, LeakDetectorStats } from "./leak-detector.ts";
+export type { Evidence, LeakFinding, LeakKind } from "./leak-findings.ts";
+export type { TrackedHandle, TrackOptions } from "./leak-handles.ts";
+export type { LeakDetectorOptions } from "./leak-options.ts";
 export type { LevelThresholds, MemoryLevel } from "./level.ts";
 export type { MemoryEnvironment, ReadTextFile } from "./memory-limits.ts";
 export type { HookErrorEvent, HookLevel } from "./memory-hooks.ts";
+export type { MajorCollections } from "./major-collections.ts";
 export type {
   MemoryHook,
   MemoryMonitorEvents,
@@ -58,6 +74,7 @@ export type {
   ReleaseEvent,
   ResourcePoolEvents,
 } from "./pool-events.ts";
+export type { HeapSample } from "./process-memory.ts";
 export type { Reader, ReaderWait } from "./reader.ts";
 export type { ResourcePoolStats } from "./pool-families.ts";
 export type { AcquireOptions, Priority, ResourcePoolOptions } from "./pool-options.ts";
@@ -65,4 +82,5 @@ export type { Schedule } from "./schedule.ts";
 export type { PrincipalUsage } from "./session-registry.ts";
 export type { Source } from "./source-reader.ts";
 export type { ReserveOptions, StreamingSession } from "./streaming-session.ts";
+export type { ReadableStreamOptions } from "./web-output.ts";
 export type { WriteToOptions, WriteToResult } from "./write-to.ts";

@@ -1,4 +1,4 @@
-import type { MemoryLimitError } from "./errors.ts";
+import type { MemoryLimitError, QueueFullError } from "./errors.ts";
 
 /** What is looked at in a JSON-RPC message. */
 export interface JsonRpcMessage {
@@ -8,6 +8,7 @@ export interface JsonRpcMessage {
 }
 
 const INTERNAL_ERROR = -32_603;
+const SERVER_ERROR = -32_000;
 
 export function isResponse(message: JsonRpcMessage): boolean {
   return message.method === undefined && message.id !== undefined;
@@ -17,9 +18,8 @@ export function isRequest(message: JsonRpcMessage): boolean {
   return message.method !== undefined && message.id !== undefined;
 }
 
-/** The request that `message` ends, if it ends one. */
-export function endedRequest(message: JsonRpcMessage): string | number | null | undefined {
-  if (isResponse(message)) return message.id;
+/** The request of the other side that `message` gives up, if it gives one up. */
+export function cancelledRequest(message: JsonRpcMessage): string | number | undefined {
   return message.method === "notifications/cancelled" ? message.params?.requestId : undefined;
 }
 
@@ -32,4 +32,15 @@ export function tooLargeResponse(message: JsonRpcMessage, error: MemoryLimitErro
     id: message.id,
     error: { code: INTERNAL_ERROR, message: detail, data: { code, requestedBytes, limitBytes } },
   } as JsonRpcMessage;
+}
+
+/** What to answer instead of beginning a request that is one too many. */
+export function tooManyRequestsResponse(message: JsonRpcMessage, error: QueueFullError): object {
+  const detail = "too many requests of this session are in progress; await some answers first";
+  const { code, queueLimit } = error;
+  return {
+    jsonrpc: "2.0",
+    id: message.id,
+    error: { code: SERVER_ERROR, message: detail, data: { code, queueLimit } },
+  };
 }

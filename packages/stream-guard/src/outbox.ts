@@ -1,4 +1,5 @@
 import type { Writable } from "node:stream";
+import { afterAdapterStart } from "./adapter-turn.ts";
 import { expectListeners } from "./drain-listeners.ts";
 import { QueueFullError } from "./errors.ts";
 import { InTransit } from "./in-transit.ts";
@@ -7,8 +8,6 @@ import { WritableReader } from "./writable-reader.ts";
 
 /** Room for what a transport adds around a message: SSE fields, an event id, chunked framing. */
 const FRAME_BYTES = 256;
-/** After this long an adapter that was about to send its headers has begun to read its stream. */
-const ADAPTER_START_MS = 20;
 
 export interface OutboxOptions {
   readonly destination: Writable | undefined;
@@ -33,7 +32,7 @@ export class Outbox {
   constructor(session: StreamingSession, options: OutboxOptions) {
     this.#session = session;
     this.#options = options;
-    this.inTransit = new InTransit(session);
+    this.inTransit = InTransit.of(session);
     if (options.destination === undefined) return;
     this.#reader = new WritableReader(options.destination);
     session.watchReader(this.#reader);
@@ -82,16 +81,27 @@ export class Outbox {
     return { sent: this.#dispatch(bytes, send) };
   }
 
+  /** Ends with the session at the latest: a send over a pipe that closed before it drained never settles. */
   async #dispatch(bytes: number, send: () => Promise<void>): Promise<void> {
     const leave = this.inTransit.add(bytes);
-    this.#reader?.observe();
+    const over = Promise.withResolvers<void>();
+    const forget = this.#session.onClose(() => {
+      over.reject(this.#session.signal.reason);
+    });
+    const end = (): void => {
+      forget();
+      this.#whenLeft(leave);
+    };
     try {
+      this.#reader?.observe();
       const sent = send();
       this.#reader?.observe();
-      await sent;
-    } finally {
-      this.#whenLeft(leave);
+      sent.finally(end).then(over.resolve, over.reject);
+    } catch (error) {
+      end();
+      throw error;
     }
+    return over.promise;
   }
 
   /** Calls `leave` when what was sent is flushed, or has reached a response, which then charges it. */
@@ -100,8 +110,8 @@ export class Outbox {
     if (destination?.writableNeedDrain === true && !destination.destroyed)
       this.#whenDrained(destination, leave);
     else if (responses.size === 0) leave();
-    else if ([...responses].every(({ headersSent }) => headersSent)) setImmediate(leave).unref();
-    else setTimeout(leave, ADAPTER_START_MS).unref();
+    else if ([...responses].every(({ headersSent }) => headersSent)) setImmediate(leave);
+    else afterAdapterStart(leave);
   }
 
   #whenDrained(destination: Writable, leave: () => void): void {

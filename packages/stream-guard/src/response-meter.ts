@@ -13,6 +13,9 @@ export interface ResponseMeterOptions {
   readonly onClose: () => void;
 }
 
+/** What may still be written after the session closed: an error that says so. */
+const LAST_WORDS_BYTES = 2048;
+
 /** Charges a session with what a response buffers; past the limit the response is destroyed. */
 export class ResponseMeter {
   readonly #response: ServerResponse;
@@ -22,6 +25,7 @@ export class ResponseMeter {
   readonly #end: ServerResponse["end"];
   #chargedBytes = 0;
   #handedOn = 0;
+  #lastWordsBytes = LAST_WORDS_BYTES;
   #ended = false;
   #undo: readonly (() => void)[] = [];
 
@@ -47,6 +51,8 @@ export class ResponseMeter {
         wait: () => waitOf(this.#response),
       }),
     ];
+    // One that was closed before, while something else was awaited, does not say so again.
+    if (this.#response.destroyed) this.#onClose();
   }
 
   readonly #meteredWrite = (...written: readonly unknown[]): boolean => {
@@ -77,6 +83,10 @@ export class ResponseMeter {
   #admit(args: readonly unknown[]): boolean {
     const bytes = lengthOf(args);
     if (bytes === 0) return true;
+    if (this.#session.closed && bytes <= this.#lastWordsBytes) {
+      this.#lastWordsBytes -= bytes;
+      return true;
+    }
     const inTransit = this.#options.inTransit?.take(bytes) ?? 0;
     this.#chargedBytes += inTransit;
     return this.#charge(bytes - inTransit);

@@ -1,12 +1,11 @@
-import type { Writable } from "node:stream";
 import type { Account } from "./account.ts";
 import { PinnedBuffers } from "./chunk-size.ts";
 import type { Chunk } from "./chunk-size.ts";
+import type { Destination } from "./destination.ts";
 import { DestinationClosedError, DrainTimeoutError } from "./errors.ts";
 import { safely } from "./safe-emit.ts";
 import type { Schedule } from "./schedule.ts";
 import type { StreamingSession } from "./streaming-session.ts";
-import { takenBytes, waitOf } from "./taken-bytes.ts";
 
 export interface SinkOptions {
   readonly drainTimeoutMs: number;
@@ -14,12 +13,12 @@ export interface SinkOptions {
   readonly onFailure: (reason: unknown) => void;
 }
 
-/** A writable whose buffer is charged to a session: each chunk until the writable has handed it on. */
+/** A destination whose buffer is charged to a session: each chunk until the destination has handed it on. */
 export class Sink {
   bytes = 0;
   chunks = 0;
   readonly #session: StreamingSession;
-  readonly #writable: Writable;
+  readonly #destination: Destination;
   readonly #options: SinkOptions;
   readonly #pinned = new PinnedBuffers();
   readonly #unwatch: () => void;
@@ -32,23 +31,24 @@ export class Sink {
   #cancelTimeout: () => void = nothing;
   #endPause: () => void = nothing;
 
-  constructor(session: StreamingSession, writable: Writable, options: SinkOptions) {
+  constructor(session: StreamingSession, destination: Destination, options: SinkOptions) {
     this.#session = session;
-    this.#writable = writable;
+    this.#destination = destination;
     this.#options = options;
-    this.#unwatch = session.watchReader({
-      heldBytes: () => (this.#outstanding === 0 ? 0 : Math.max(1, writable.writableLength)),
-      taken: () => this.#handedOn + (takenBytes(writable) ?? 0),
-      wait: () => waitOf(writable),
+    destination.listen({
+      onProgress: this.#onProgress,
+      onError: this.#onError,
+      onClose: this.#onClose,
     });
-    writable.on("drain", this.#onProgress);
-    writable.on("finish", this.#onProgress);
-    writable.on("error", this.#onError);
-    writable.on("close", this.#onClose);
-    if (writable.destroyed || writable.writableEnded) this.#onClose();
+    this.#unwatch = session.watchReader({
+      heldBytes: () => (this.#outstanding === 0 ? 0 : Math.max(1, destination.bufferedBytes)),
+      taken: () => this.#handedOn + destination.takenBytes,
+      wait: () => destination.wait,
+    });
+    if (destination.gone) this.#onClose();
   }
 
-  /** Resolves when the writable is ready for more. */
+  /** Resolves when the destination is ready for more. */
   async write(chunk: Chunk): Promise<void> {
     const cost = this.#pinned.cost(chunk);
     // A buffer that is charged already must not wait: it may be handed on, and given back, meanwhile.
@@ -57,7 +57,7 @@ export class Sink {
     if (this.#failure !== undefined) throw this.#failure.reason;
     const free = this.#pinned.hold(chunk);
     this.#outstanding += 1;
-    const ready = this.#hand(chunk, () => {
+    this.#hand(chunk, () => {
       this.#outstanding -= 1;
       this.#handedOn += 1;
       this.#session.release(free());
@@ -65,7 +65,7 @@ export class Sink {
     });
     this.bytes += Buffer.byteLength(chunk);
     this.chunks += 1;
-    if (!ready) await this.#until(() => !this.#writable.writableNeedDrain);
+    if (this.#destination.needsDrain) await this.#until(() => !this.#destination.needsDrain);
   }
 
   /** Resolves when the source may be read again, or when this has failed. */
@@ -83,33 +83,30 @@ export class Sink {
 
   /** Resolves when everything written, and the end, has been handed on. */
   async finish(end: boolean): Promise<void> {
-    if (end) this.#writable.end();
-    await this.#until(() => this.#outstanding === 0 && (!end || this.#writable.writableFinished));
+    if (end) this.#destination.end();
+    await this.#until(() => this.#outstanding === 0 && (!end || this.#destination.finished));
   }
 
-  /** Destroys the writable, and with it what it still buffers. Only the first reason counts. */
+  /** Destroys the destination, and with it what it still buffers. Only the first reason counts. */
   fail(reason: unknown): void {
     if (this.#failure !== undefined) return;
     this.#failure = { reason };
     this.#settle()?.reject(reason);
     this.#endPause();
     this.#options.onFailure(reason);
-    safely(() => this.#writable.destroy());
+    safely(() => this.#destination.destroy(reason));
   }
 
   detach(): void {
     this.#unwatch();
-    this.#writable.off("drain", this.#onProgress);
-    this.#writable.off("finish", this.#onProgress);
-    this.#writable.off("close", this.#onClose);
-    if (this.#failure === undefined) this.#writable.off("error", this.#onError);
+    this.#destination.unlisten();
   }
 
   /** `handedOn` is called once, whatever a destination of one's own does. */
-  #hand(chunk: Chunk, handedOn: () => void): boolean {
+  #hand(chunk: Chunk, handedOn: () => void): void {
     let called = false;
     try {
-      return this.#writable.write(chunk, () => {
+      this.#destination.write(chunk, () => {
         if (!called) handedOn();
         called = true;
       });
@@ -148,12 +145,12 @@ export class Sink {
     else this.#armTimeout();
   };
 
-  readonly #onError = (cause: Error): void => {
+  readonly #onError = (cause: unknown): void => {
     this.fail(new DestinationClosedError({ cause }));
   };
 
   readonly #onClose = (): void => {
-    const finished = this.#writable.writableFinished && this.#outstanding === 0;
+    const finished = this.#destination.finished && this.#outstanding === 0;
     if (!finished || this.#waiting === undefined) this.fail(new DestinationClosedError());
   };
 }

@@ -229,6 +229,7 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
       queue: this.#queue,
       gate: this.#gate,
       scarcity: this.#scarcity,
+      calmBelowBytes: this.#calmBelowBytes(),
       retryAfterMs: this.#options.retryAfterMs,
       moved: () => {
         this.#followLevel();
@@ -262,11 +263,18 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     throw error;
   }
 
+  /** Below it nothing can change while the level is normal; at other levels everything is looked at. */
+  #calmBelowBytes(): number {
+    const calm = this.level === "normal";
+    return calm ? Math.floor(this.#ledger.limitBytes * DEFAULT_LEVELS.elevated) : 0;
+  }
+
   #followLevel(): void {
     const { usedBytes, limitBytes } = this.#ledger;
     this.#scarcity.update(usedBytes);
     const previous = this.#gauge.update(usedBytes / limitBytes);
     if (previous === undefined) return;
+    this.#host.bank.calmBelowBytes = this.#calmBelowBytes();
     const { level } = this;
     const event = { level, previous, usedBytes, limitBytes };
     this.#gate.shut = this.#pressed;

@@ -1,8 +1,10 @@
-import type { Writable } from "node:stream";
+import type { Readable, Writable } from "node:stream";
+import type { ReadableStream, WritableStream } from "node:stream/web";
 import { Account } from "./account.ts";
 import type { Bank } from "./account.ts";
 import { SessionClosedError } from "./errors.ts";
 import type { Ledger } from "./ledger.ts";
+import { SessionReadable } from "./node-output.ts";
 import { abortSignal, bytes as checkBytes, duration, fn, record } from "./options.ts";
 import { PipedBatches } from "./pipe.ts";
 import { ReaderWatch } from "./reader.ts";
@@ -12,6 +14,8 @@ import { safely } from "./safe-emit.ts";
 import type { Schedule } from "./schedule.ts";
 import { onAbort } from "./signal-listeners.ts";
 import type { Source } from "./source-reader.ts";
+import { sessionReadableStream } from "./web-output.ts";
+import type { ReadableStreamOptions } from "./web-output.ts";
 import { writeTo } from "./write-to.ts";
 import type { WriteToOptions, WriteToResult } from "./write-to.ts";
 
@@ -60,6 +64,7 @@ export class StreamingSession {
   #closeReason: string | undefined;
   #closeError: SessionClosedError | undefined;
   #lastActive: number;
+  #lastMoved: number;
 
   constructor(host: SessionHost, options: SessionOptions) {
     this.id = options.id;
@@ -68,6 +73,7 @@ export class StreamingSession {
     this.stallTimeoutMs = options.stallTimeoutMs;
     this.startTime = host.now();
     this.#lastActive = this.startTime;
+    this.#lastMoved = this.startTime;
     this.#host = host;
     const { principal, principalLedger, maxMemoryBytes: limitBytes } = options;
     const budgets = { limitBytes, principal, principalLedger };
@@ -124,8 +130,15 @@ export class StreamingSession {
    */
   idleForMs(now: number = this.#host.now()): number {
     if (this.#account.moved || this.#account.operations > 0) this.#lastActive = now;
+    if (this.#account.moved) this.#lastMoved = now;
     this.#account.moved = false;
     return Math.max(0, now - this.#lastActive);
+  }
+
+  /** The same, but an operation under way does not count: only what it moved, or ended, or `touch`. */
+  stillForMs(now: number = this.#host.now()): number {
+    this.idleForMs(now);
+    return Math.max(0, now - this.#lastMoved);
   }
 
   /**
@@ -200,6 +213,7 @@ export class StreamingSession {
   /** Says that the session is in use. */
   touch(): void {
     this.#lastActive = this.#host.now();
+    this.#lastMoved = this.#lastActive;
   }
 
   /** Marks an operation as under way until it is disposed: cleanup leaves the session alone meanwhile. */
@@ -249,6 +263,21 @@ export class StreamingSession {
   }
 
   /**
+   * Like `pipe`, as a Node stream of bytes that reads nothing ahead. Destroying it destroys the source; what
+   * fails the source, and the end of the session, destroys it with that error.
+   */
+  readable(source: Source): Readable {
+    this.#ensureOpen();
+    return new SessionReadable(this, this.#account, source);
+  }
+
+  /** Like `readable`, as a web stream: cancelling it destroys the source. */
+  readableStream(source: Source, options: ReadableStreamOptions = {}): ReadableStream<Uint8Array> {
+    this.#ensureOpen();
+    return sessionReadableStream(this, this.#account, source, options);
+  }
+
+  /**
    * Writes the source to `writable`, waiting for it to drain; each chunk is charged until the writable
    * has handed it on. A failure destroys both ends and closes the session.
    *
@@ -256,7 +285,7 @@ export class StreamingSession {
    * @throws DestinationClosedError, MemoryLimitError, SessionClosedError, or the signal's reason
    */
   async writeTo(
-    writable: Writable,
+    writable: Writable | WritableStream<Uint8Array>,
     source: Source,
     options: WriteToOptions = {},
   ): Promise<WriteToResult> {

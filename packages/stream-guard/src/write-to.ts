@@ -1,11 +1,10 @@
 import type { Writable } from "node:stream";
+import type { WritableStream } from "node:stream/web";
 import type { Account } from "./account.ts";
-import {
-  DestinationClosedError,
-  DrainTimeoutError,
-  InvalidArgumentError,
-  MemoryLimitError,
-} from "./errors.ts";
+import { NodeDestination } from "./destination.ts";
+import type { Destination } from "./destination.ts";
+import { InvalidArgumentError } from "./errors.ts";
+import { failureReason } from "./failure-reason.ts";
 import { abortSignal, duration, record } from "./options.ts";
 import type { Schedule } from "./schedule.ts";
 import { onAbort } from "./signal-listeners.ts";
@@ -13,6 +12,7 @@ import { Sink } from "./sink.ts";
 import { SourceReader } from "./source-reader.ts";
 import type { Source } from "./source-reader.ts";
 import type { StreamingSession } from "./streaming-session.ts";
+import { WebDestination } from "./web-destination.ts";
 
 const DEFAULT_DRAIN_TIMEOUT_MS = 30_000;
 
@@ -39,7 +39,7 @@ interface Parts {
 /** See `StreamingSession.writeTo`. */
 export async function writeTo(
   session: StreamingSession,
-  writable: Writable,
+  writable: Writable | WritableStream<Uint8Array>,
   source: Source,
   options: WriteToOptions,
   { account, schedule }: Parts,
@@ -48,12 +48,12 @@ export async function writeTo(
   const { signal, end = true, drainTimeoutMs = DEFAULT_DRAIN_TIMEOUT_MS } = options;
   duration("drainTimeoutMs", drainTimeoutMs);
   abortSignal("signal", signal);
-  if (!isWritable(writable)) throw new InvalidArgumentError("writable", "a Writable", writable);
+  const destination = destinationOf(writable);
   const reader = new SourceReader(source);
   const onFailure = (reason: unknown): void => {
     reader.destroy(reason);
   };
-  const sink = new Sink(session, writable, { drainTimeoutMs, schedule, onFailure });
+  const sink = new Sink(session, destination, { drainTimeoutMs, schedule, onFailure });
   const operation = session.begin();
   const unfollow = failOnAbort(sink, [session.signal, signal]);
   try {
@@ -71,11 +71,6 @@ export async function writeTo(
   }
 }
 
-function isWritable(value: unknown): boolean {
-  const { write, on, destroy } = (value ?? {}) as Partial<Writable>;
-  return [write, on, destroy].every((method) => typeof method === "function");
-}
-
 async function copy(reader: SourceReader, sink: Sink, account: Account): Promise<void> {
   for (;;) {
     if (account.paused) await sink.pause(account);
@@ -85,11 +80,16 @@ async function copy(reader: SourceReader, sink: Sink, account: Account): Promise
   }
 }
 
-/** The reason to close a session with, after a stream of it failed. */
-export function failureReason(error: unknown): string {
-  if (error instanceof MemoryLimitError) return "limit";
-  const destination = error instanceof DestinationClosedError || error instanceof DrainTimeoutError;
-  return destination ? "destination" : "source";
+function destinationOf(writable: Writable | WritableStream<Uint8Array>): Destination {
+  if (typeof (writable as Partial<WritableStream> | null)?.getWriter === "function")
+    return new WebDestination(writable as WritableStream<Uint8Array>);
+  if (isWritable(writable)) return new NodeDestination(writable as Writable);
+  throw new InvalidArgumentError("writable", "a Writable or a WritableStream", writable);
+}
+
+function isWritable(value: unknown): boolean {
+  const { write, on, destroy } = (value ?? {}) as Partial<Writable>;
+  return [write, on, destroy].every((method) => typeof method === "function");
 }
 
 function failOnAbort(sink: Sink, signals: readonly (AbortSignal | undefined)[]): () => void {

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { MemoryMonitor, ResourcePool, StreamGuard } from "@mcp-accel/stream-guard";
+import { LeakDetector, MemoryMonitor, ResourcePool, StreamGuard } from "@mcp-accel/stream-guard";
 import * as entry from "@mcp-accel/stream-guard";
 
 const root = join(import.meta.dirname, "..");
@@ -20,18 +20,26 @@ test.each(globSync("examples/*.ts", { cwd: root }))("%s runs and its assertions 
   expect(stdout).not.toBe("");
 });
 
-test.each(["examples/slow-reader.ts", "examples/under-pressure.ts", "examples/mcp-transport.ts"])(
-  "the README shows %s as it is",
-  (path) => {
-    expect(readme).toContain(readFileSync(join(root, path), "utf8").trimEnd());
-  },
-);
+test.each([
+  "examples/slow-reader.ts",
+  "examples/under-pressure.ts",
+  "examples/leaks.ts",
+  "examples/mcp-transport.ts",
+  "examples/mcp-sessions.ts",
+])("the README shows %s as it is", (path) => {
+  expect(readme).toContain(readFileSync(join(root, path), "utf8").trimEnd());
+});
 
 test("the README lists every error and every metric, and no others", () => {
   const classes = Object.keys(entry).filter((name) => name.endsWith("Error"));
   const listed = rows(/^\| `STREAM_GUARD_/).map(([, name]) => name);
   expect(new Set([...listed, "StreamGuardError"])).toEqual(new Set(classes));
-  const parts = [new StreamGuard(), new ResourcePool({ capacity: 1 }), new MemoryMonitor()];
+  const parts = [
+    new StreamGuard(),
+    new ResourcePool({ capacity: 1 }),
+    new MemoryMonitor(),
+    new LeakDetector(),
+  ];
   const families = parts.flatMap((part) => [...part.metricFamilies()]);
   expect(new Set(rows(/^\| `stream_guard_/))).toEqual(
     new Set(families.map(({ name, type, labels }) => [name, type, labels.join(", ")])),

@@ -7,11 +7,14 @@ test("the exports are exactly these", () => {
   expect(Object.keys(entry).toSorted()).toEqual([
     "AcquireTimeoutError",
     "AdmissionError",
+    "CaptureRefusedError",
     "DestinationClosedError",
     "DrainTimeoutError",
     "InvalidArgumentError",
+    "LeakDetector",
     "MemoryLimitError",
     "MemoryMonitor",
+    "MessageTooLargeError",
     "OverReleaseError",
     "PoolClosedError",
     "QueueFullError",
@@ -22,7 +25,14 @@ test("the exports are exactly these", () => {
     "StreamGuardError",
     "memoryLimitBytes",
   ]);
-  expect(Object.keys(adapter).toSorted()).toEqual(["guardResponse", "guardTransport"]);
+  expect(Object.keys(adapter).toSorted()).toEqual([
+    "BoundedEventStore",
+    "BoundedLines",
+    "SessionMap",
+    "answerAdmission",
+    "guardResponse",
+    "guardTransport",
+  ]);
 });
 
 test.each(["@mcp-accel/stream-guard", "@mcp-accel/stream-guard/mcp"])(

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import {
   AdmissionError,
+  LeakDetector,
   MemoryLimitError,
   MemoryMonitor,
   ResourcePool,
@@ -22,10 +23,17 @@ function parts() {
     now,
     schedule,
   });
-  return { time, guard, pool, monitor };
+  const detector = new LeakDetector({ guard, now, schedule });
+  return { time, guard, pool, monitor, detector };
 }
 
-async function exercise({ time, guard, pool, monitor }: ReturnType<typeof parts>): Promise<void> {
+async function exercise({
+  time,
+  guard,
+  pool,
+  monitor,
+  detector,
+}: ReturnType<typeof parts>): Promise<void> {
   const session = guard.open();
   session.reserve(950);
   expect(session.tryReserve(100)).toBe(false);
@@ -42,6 +50,7 @@ async function exercise({ time, guard, pool, monitor }: ReturnType<typeof parts>
   time.advance(500);
   permit.release();
   monitor.check();
+  detector.check();
 }
 
 function scalars(families: readonly MetricFamily[]): readonly ScalarFamily[] {
@@ -52,8 +61,8 @@ const PREFIX = /^stream_guard_[a-z][a-z_]*[a-z]$/;
 const BASE_UNITS = ["seconds", "bytes", "ratio"];
 
 test("names are legal, carry their unit, and counters end in _total", () => {
-  const { guard, pool, monitor } = parts();
-  const families = [guard, pool, monitor].flatMap((part): readonly MetricFamily[] =>
+  const { guard, pool, monitor, detector } = parts();
+  const families = [guard, pool, monitor, detector].flatMap((part): readonly MetricFamily[] =>
     part.metricFamilies(),
   );
   for (const { name, type, unit, help } of families) {
@@ -68,8 +77,8 @@ test("names are legal, carry their unit, and counters end in _total", () => {
 
 test("labels emitted are the labels declared, before and after work", async () => {
   const all = parts();
-  const families = [all.guard, all.pool, all.monitor].flatMap((part): readonly MetricFamily[] =>
-    part.metricFamilies(),
+  const families = [all.guard, all.pool, all.monitor, all.detector].flatMap(
+    (part): readonly MetricFamily[] => part.metricFamilies(),
   );
   const check = () => {
     for (const family of families) {
@@ -85,8 +94,8 @@ test("labels emitted are the labels declared, before and after work", async () =
 
 test("counters only rise, and the gauges tell the state", async () => {
   const all = parts();
-  const families = [all.guard, all.pool, all.monitor].flatMap((part): readonly MetricFamily[] =>
-    part.metricFamilies(),
+  const families = [all.guard, all.pool, all.monitor, all.detector].flatMap(
+    (part): readonly MetricFamily[] => part.metricFamilies(),
   );
   const counters = families.filter((family): family is ScalarFamily => family.type === "counter");
   const read = () =>

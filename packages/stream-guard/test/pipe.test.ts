@@ -285,25 +285,22 @@ describe("ending", () => {
     expect(guard.stats().usedBytes).toBe(0);
   });
 
-  test("a thousand streams leave no listener on the session's signal", async () => {
+  test("a thousand streams leave no listener on the session", async () => {
     const { guard } = guardOf();
     const session = guard.open();
-    let listeners = 0;
-    const { signal } = session;
-    const [add, remove] = [
-      signal.addEventListener.bind(signal),
-      signal.removeEventListener.bind(signal),
-    ];
-    signal.addEventListener = (...args: Parameters<typeof add>) => {
+    let [added, listeners] = [0, 0];
+    const onClose = session.onClose.bind(session);
+    session.onClose = (listener) => {
+      const remove = onClose(listener);
+      added += 1;
       listeners += 1;
-      add(...args);
-    };
-    signal.removeEventListener = (...args: Parameters<typeof remove>) => {
-      listeners -= 1;
-      remove(...args);
+      return () => {
+        listeners -= 1;
+        remove();
+      };
     };
     for (let count = 0; count < 1000; count += 1) await text(session.pipe(chunks("a")));
-    expect(listeners).toBe(0);
+    expect([added, listeners]).toEqual([1000, 0]);
   });
 });
 

@@ -129,10 +129,7 @@ export const plantedBugs: readonly PlantedBug[] = [
     kind: "streams",
     file: "pipe.ts",
     edits: [
-      [
-        "    this.#release();\n    this.#takePending()?.resolve",
-        "    this.#takePending()?.resolve",
-      ],
+      ["    this.#release();\n    this.#pending = undefined;", "    this.#pending = undefined;"],
     ],
   },
   {

@@ -1,0 +1,41 @@
+import type { Measured, Sample, Verdict } from "./record.ts";
+import { MIN_POINTS, slopeOf } from "./slope.ts";
+import type { Slope } from "./slope.ts";
+
+/**
+ * A clean run passes when the interval of the slope lies within `boundBytes` of 0 a session; one with a
+ * planted leak passes when the leak is found, which is to say that the interval lies above them.
+ */
+export function judge(measured: Measured, boundBytes: number): Verdict {
+  const { samples, plantBytes, problems } = measured;
+  const unclean = samples.find((sample) => sample.ledgerBytes !== 0 || sample.openSessions !== 0);
+  if (unclean !== undefined) return failed(describeUnclean(unclean));
+  if (problems[0] !== undefined) return failed(problems[0]);
+  if (samples.length < MIN_POINTS)
+    return failed(`undecided: ${samples.length} samples, but ${MIN_POINTS} are needed; run longer`);
+  const slope = slopeOf(
+    samples.map(({ sessions, floorBytes }) => ({ x: sessions, y: floorBytes })),
+  );
+  const leaks = slope.low > boundBytes;
+  const flat = slope.low >= -boundBytes && slope.high <= boundBytes;
+  const found = `${interval(slope)} B a session`;
+  if (plantBytes > 0 && leaks)
+    return { passed: true, text: `the planted leak is found: ${found}`, slope };
+  if (plantBytes > 0)
+    return { ...failed(`a leak of ${plantBytes} B was planted and not found: ${found}`), slope };
+  if (flat) return { passed: true, text: `no leak: ${found}`, slope };
+  if (leaks) return { ...failed(`a leak: ${found}`), slope };
+  return { ...failed(`undecided: ${found} is not within ±${boundBytes}; run longer`), slope };
+}
+
+export function interval({ low, high }: Slope): string {
+  return `${low.toFixed(2)} to ${high.toFixed(2)}`;
+}
+
+function failed(text: string): Verdict {
+  return { passed: false, text, slope: undefined };
+}
+
+function describeUnclean({ sessions, ledgerBytes, openSessions }: Sample): string {
+  return `after ${sessions} sessions ${openSessions} were still open, and the ledger held ${ledgerBytes} bytes`;
+}
