@@ -62,7 +62,7 @@ class FamilyMetric {
   get(): { name: string; help: string; type: TableFamily["type"]; values: readonly Line[] } {
     const { name, help, type } = this;
     const values: Line[] = [];
-    for (const { labels, values: source } of this.#family.sources.values()) {
+    for (const { labels, values: source } of Array.from(this.#family.sources.values())) {
       if (source instanceof HistogramCells) this.#histogramLines(labels, source, values);
       else {
         for (const sample of source.read()) values.push({ ...sample, sharedLabels: labels });

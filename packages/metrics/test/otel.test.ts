@@ -219,8 +219,9 @@ describe("OpenTelemetry: an exporter over HTTP", () => {
     const [point] = families.find(({ name }) => name === "jobs")?.sum?.dataPoints ?? [];
     const nanos = Math.round(performance.timeOrigin * 1e3) * 1e3;
     expect(Math.abs(Number(point?.startTimeUnixNano) - nanos)).toBeLessThan(1e4);
-    expect(Number(point?.timeUnixNano) / 1e6).toBeGreaterThanOrEqual(before);
-    expect(Number(point?.timeUnixNano) / 1e6).toBeLessThanOrEqual(Date.now());
+    const endMs = Number(BigInt(point?.timeUnixNano ?? 0) / 1_000_000n);
+    expect(endMs).toBeGreaterThanOrEqual(before);
+    expect(endMs).toBeLessThanOrEqual(Date.now());
   });
 });
 
