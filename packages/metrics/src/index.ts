@@ -7,6 +7,7 @@ export {
   InvalidSampleError,
   MetricsClosedError,
   MetricsError,
+  NestedReadError,
   UnsupportedServerError,
 } from "./errors.ts";
 export { MCP_METHODS } from "./methods.ts";
