@@ -9,8 +9,14 @@ import type { GateModule } from "./operation.ts";
 export type Counts = Readonly<Record<string, number>>;
 
 const PHASES = 3;
-/** V8 then does everything in one thread and in the same order each time. */
+/**
+ * V8 then does everything in one thread and in the same order each time, and with a heap so large that its own choice of
+ * sizes, which a few bytes more can tip, does not decide how often it collects.
+ */
 const DETERMINISTIC = [
+  "--min-semi-space-size=16",
+  "--max-semi-space-size=16",
+  "--initial-old-space-size=256",
   "--predictable",
   "--predictable-gc-schedule",
   "--single-threaded",

@@ -24,6 +24,8 @@ export interface AdaptiveControllerOptions {
   readonly refusedSize?: () => number;
   /** The largest size that is safe now. */
   readonly safeSize?: () => number;
+  /** The same without sizes that are due to be tried again after a pause. */
+  readonly settledSize?: () => number;
 }
 
 /** A size limit that came down by less than a quarter is no new situation. */
@@ -47,12 +49,14 @@ const retreatTolerance = 0.1;
  * count: with less work than the settings allow there is nothing to learn from them.
  */
 export class AdaptiveController implements BatchController {
-  readonly #options: AdaptiveControllerOptions;
+  #options: AdaptiveControllerOptions;
   readonly #brake: GrowthBrake;
   readonly #budget = new LossBudget(callsInAdvance);
   readonly #plan = new SearchPlan();
   readonly #detector = new ChangeDetector();
   #incumbent: BatchSettings;
+  /** The size before the ceiling came down below it. */
+  #sizeBeforeFall = 0;
   #window: Window;
   #trial: Trial | undefined = undefined;
   #baseline: CallStats | undefined = undefined;
@@ -64,10 +68,12 @@ export class AdaptiveController implements BatchController {
   #movedSinceShift = true;
   /** The next trial is whether to begin anew from home. */
   #retreating = false;
-  /** Batches under way, under the settings of this window and of those before. */
+  /** Calls under way, under the settings of this window and of those before. */
   #running = 0;
   #stragglers = 0;
   readonly #clock = new ShareClock();
+  /** Settings of its own: calls under any others are none of its business. */
+  readonly #mine = new WeakSet<BatchSettings>();
   /** Calls in a row of which nothing came through. */
   #failures = 0;
   /** A batch was full since nothing ran. */
@@ -94,16 +100,19 @@ export class AdaptiveController implements BatchController {
   }
 
   record(batch: BatchRecord): void {
+    if (!this.#mine.has(batch.settings)) return;
     const endedAtMs = batch.startedAtMs + batch.durationMs;
     this.#nowMs = Math.max(this.#nowMs, endedAtMs);
     const { concurrency } = this.#window.settings;
-    const full = batch.saturated && this.#clock.running >= concurrency;
+    const first = batch.attempt === 1;
+    const full = first && batch.saturated && this.#clock.running >= concurrency;
     const chargedMs = this.#clock.charge(batch.startedAtMs, endedAtMs);
-    if (batch.attempt === 1) this.#clock.end(endedAtMs);
-    if (batch.settings !== this.#window.settings) return this.#onStraggler(batch);
-    if (batch.attempt === 1) this.#running = Math.max(this.#running - 1, 0);
+    this.#clock.end(endedAtMs);
+    if (batch.settings !== this.#window.settings) return this.#onStraggler();
+    this.#running = Math.max(this.#running - 1, 0);
     if (batch.succeeded > 0) this.#failures = 0;
-    if (isBroken(batch.outcome) && this.#onBroken(batch)) return;
+    if (first && isBroken(batch.outcome) && this.#onBroken(batch)) return;
+    if (this.#baseline === undefined && this.#heedCeiling()) return;
     this.#pressed ||= batch.saturated;
     if (!this.#pressed) return this.#onUnfilled();
     const idle = this.#clock.running === 0 && concurrency > 1;
@@ -115,6 +124,26 @@ export class AdaptiveController implements BatchController {
     else if (this.#trial.isHopeless(this.#baseline, this.#window.stats)) this.#conclude("worse");
     else if (this.#window.complete)
       this.#conclude(this.#trial.add(this.#baseline, this.#window.stats));
+  }
+
+  /** Goes on within other limits from what was learned, and searches anew from there. */
+  retune(options: AdaptiveControllerOptions): void {
+    const { home, maxBatchSize, maxConcurrentBatches } = options;
+    const { size, concurrency } = this.#incumbent;
+    this.#options = options;
+    this.#sizeBeforeFall = 0;
+    this.#incumbent = {
+      ...home,
+      size: Math.min(size, maxBatchSize),
+      concurrency: Math.min(concurrency, maxConcurrentBatches),
+    };
+    this.#givenAway = 0;
+    this.#retreating = false;
+    this.#abandonTrial();
+    this.#detector.reset();
+    this.#budget.reset(this.#nowMs);
+    this.#plan.restart("size-up");
+    this.#open(this.#incumbent, quietCalls >> 1);
   }
 
   stats(): Readonly<Record<string, number | string | boolean>> {
@@ -130,8 +159,8 @@ export class AdaptiveController implements BatchController {
     };
   }
 
-  #onStraggler(batch: BatchRecord): void {
-    if (batch.attempt > 1 || this.#stragglers === 0) return;
+  #onStraggler(): void {
+    if (this.#stragglers === 0) return;
     this.#stragglers -= 1;
     if (this.#stragglers === 0) this.#cleanSinceMs = this.#nowMs;
   }
@@ -199,30 +228,45 @@ export class AdaptiveController implements BatchController {
     this.#moves += 1;
     this.#movedSinceShift = true;
     this.#incumbent = trial.candidate;
+    this.#sizeBeforeFall = 0;
     this.#detector.reset();
     this.#plan.hit(trial.gain());
+    if (trial.gain() < -retreatTolerance) {
+      // For the objective's sake, or back to home: what was spent and tried elsewhere is no reason to stay here.
+      this.#budget.reset(this.#nowMs);
+      this.#plan.restart("size-up");
+    }
     this.#givenAway = Math.max(this.#givenAway - trial.gain(), 0);
     this.#goodput = trial.candidateStats.goodput;
     this.#consider(trial.candidateStats);
   }
 
   /** True when nothing else is to be learned from the call. */
-  #onBroken({ outcome, size }: BatchRecord): boolean {
+  #onBroken({ outcome }: BatchRecord): boolean {
+    if (outcome !== "too-large") this.#failures += 1;
+    const away = this.#failures >= failuresAway;
     if (this.#trial !== undefined && this.#baseline !== undefined) {
+      // A bad item fails calls of any size: that counts for what it costs.
+      if (outcome === "failed" && !away) return false;
       this.#conclude("worse");
       return true;
     }
+    if (!away || this.#atHome) return false;
+    this.#incumbent = this.#options.home;
+    this.#sizeBeforeFall = 0;
+    this.#onShift("slower");
+    return true;
+  }
+
+  /** The incumbent goes down with the ceiling, and up again as far as it was. True when it moved. */
+  #heedCeiling(): boolean {
     const safe = this.#options.safeSize?.() ?? Infinity;
-    if (outcome !== "too-large") this.#failures += 1;
-    if (this.#failures >= failuresAway && !this.#atHome) {
-      this.#incumbent = this.#options.home;
-      this.#onShift("slower");
-      return true;
-    }
-    if (outcome === "failed" || size < this.#incumbent.size || safe >= this.#incumbent.size)
-      return false;
-    const fell = safe < this.#incumbent.size * slightFall;
-    this.#incumbent = { ...this.#incumbent, size: safe };
+    const { size } = this.#incumbent;
+    const risen = Math.min(this.#options.settledSize?.() ?? 0, this.#sizeBeforeFall);
+    if (safe >= size && risen <= size) return false;
+    this.#sizeBeforeFall = Math.max(this.#sizeBeforeFall, size);
+    const fell = safe < size * slightFall;
+    this.#incumbent = { ...this.#incumbent, size: Math.min(safe, Math.max(risen, size)) };
     if (fell) this.#onShift("slower");
     else {
       this.#abandonTrial();
@@ -273,7 +317,9 @@ export class AdaptiveController implements BatchController {
   }
 
   #windowOf(settings: BatchSettings, calls: number): Window {
-    return new Window(settings, calls, this.#objectiveMs);
+    const window = new Window(settings, calls, this.#objectiveMs);
+    this.#mine.add(window.settings);
+    return window;
   }
 
   get #atHome(): boolean {

@@ -1,12 +1,8 @@
-import { checkAddOptions } from "./add-options.ts";
-import type { AddOptions } from "./add-options.ts";
+import { AsyncResource } from "node:async_hooks";
+import { checkAddOptions, checkSharedOptions } from "./add-options.ts";
+import type { AddOptions, SharedOptions } from "./add-options.ts";
 import type { BatchRecord } from "./controller.ts";
-import {
-  BatcherOptionError,
-  BatcherPausedError,
-  BatcherReentryError,
-  BatchOverloadError,
-} from "./errors.ts";
+import { BatcherOptionError, BatcherReentryError, BatchOverloadError } from "./errors.ts";
 import { Engine } from "./engine.ts";
 import { checkListener } from "./events.ts";
 import type { BatcherEvents } from "./events.ts";
@@ -14,30 +10,27 @@ import { Intake } from "./intake.ts";
 import { batcherFamilies } from "./metric-families.ts";
 import type { MetricFamily } from "./metric-families.ts";
 import { CallContext } from "./nesting.ts";
-import {
-  checkFunction,
-  checkInteger,
-  checkKnown,
-  checkSignal,
-  resolveOptions,
-  tuneOptions,
-} from "./options.ts";
+import { checkFunction, checkInteger, checkKnown, checkSignal, resolveOptions } from "./options.ts";
 import type { BatchProcessorOptions, TunableOptions } from "./options.ts";
 import { orderedStream } from "./ordered-stream.ts";
 import type { Processor } from "./processor.ts";
 import type { BatcherStats } from "./stats.ts";
 
-export interface ProcessBatchOptions {
+/** `deadlineMs` counts from the call, waiting for room included. */
+export interface ProcessBatchOptions extends SharedOptions {
   /** Called at most once a tick with how many of the items are done; it never goes back. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface StreamOptions {
+/** `deadlineMs` counts for each item from when it was read. */
+export interface StreamOptions extends SharedOptions {
   /** How many items may be read ahead of the consumer. Default: one full round, `maxBatchSize * maxConcurrentBatches`. */
   readonly windowItems?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
+
+const sharedNames = ["priority", "deadlineMs", "key"];
 
 /** Turns single items into batches for a bulk processor, and every item's result back into its own promise. */
 export class BatchProcessor<T, R> {
@@ -65,7 +58,7 @@ export class BatchProcessor<T, R> {
         options.signal?.throwIfAborted();
       }
       if (!this.#engine.add(item, this.#processor, resolve, reject, options))
-        reject(this.#overload());
+        reject(this.#overload(options?.key));
     });
   }
 
@@ -79,24 +72,30 @@ export class BatchProcessor<T, R> {
     options: ProcessBatchOptions = {},
   ): Promise<PromiseSettledResult<R>[]> {
     return new Promise((resolve) => {
-      checkKnown(options, ["onProgress", "signal"]);
-      const { onProgress, signal } = options;
+      checkKnown(options, ["onProgress", "signal", ...sharedNames]);
+      const { deadlineMs, key, onProgress, priority, signal } = options;
       const context = CallContext.current();
       if (!Array.isArray(items)) throw new BatcherOptionError("items", "an array", items);
       checkFunction("processor", processor);
       checkSignal(signal);
+      checkSharedOptions(options);
       if (onProgress !== undefined) checkFunction("onProgress", onProgress);
       if (items.length === 0) return resolve([]);
+      const engine = this.#engine;
+      const deadlineAt = deadlineMs === undefined ? undefined : engine.now() + deadlineMs;
+      const terms = { deadlineAt, deadlineMs, key, priority };
       const intake = new Intake<T, R>({
         items: [...items],
         signal,
-        onProgress,
+        deadlineMs,
+        timers: engine.timers,
+        onProgress: onProgress === undefined ? undefined : AsyncResource.bind(onProgress),
         submit: (item, fulfil, reject) =>
-          this.#engine.submit(item, processor, fulfil, reject, context),
+          engine.submit(item, processor, fulfil, reject, context, terms),
         onSettled: resolve,
       });
       if (signal?.aborted === true) intake.refuse(signal.reason);
-      else this.#engine.waitForRoom(intake, context);
+      else engine.waitForRoom(intake, context, key);
     });
   }
 
@@ -108,11 +107,12 @@ export class BatchProcessor<T, R> {
     source: AsyncIterable<T> | Iterable<T>,
     options: StreamOptions = {},
   ): AsyncIterable<PromiseSettledResult<R>> {
-    checkKnown(options, ["windowItems", "signal"]);
-    const { signal, windowItems } = options;
+    checkKnown(options, ["windowItems", "signal", ...sharedNames]);
+    const { deadlineMs, key, priority, signal, windowItems } = options;
     const { maxBatchSize, maxConcurrentBatches } = this.#engine.tunables;
     if (windowItems !== undefined) checkInteger("windowItems", windowItems, 1, 10_000_000);
     checkSignal(signal);
+    checkSharedOptions(options);
     const iterable: unknown = source;
     if (!(Symbol.asyncIterator in Object(iterable)) && !(Symbol.iterator in Object(iterable)))
       throw new BatcherOptionError("source", "an iterable or an async iterable", source);
@@ -120,9 +120,17 @@ export class BatchProcessor<T, R> {
       source,
       signal,
       windowItems: windowItems ?? maxBatchSize * maxConcurrentBatches,
-      submit: (item, { resolve, reject }, context) =>
-        this.#engine.submit(item, this.#processor, resolve, reject, context),
-      waitForRoom: (waiter, context) => this.#engine.waitForRoom(waiter, context),
+      deadlineMs,
+      now: this.#engine.now,
+      timers: this.#engine.timers,
+      submit: (item, { resolve, reject }, context, deadlineAt) =>
+        this.#engine.submit(item, this.#processor, resolve, reject, context, {
+          deadlineAt,
+          deadlineMs,
+          key,
+          priority,
+        }),
+      waitForRoom: (waiter, context) => this.#engine.waitForRoom(waiter, context, key),
     });
   }
 
@@ -142,22 +150,21 @@ export class BatchProcessor<T, R> {
 
   /**
    * Resolves when nothing is queued or running.
-   * @throws BatcherPausedError if the batcher is paused with items queued.
+   * @throws BatcherPausedError if the batcher is paused with items queued, or comes to be so while this waits.
    * @throws BatcherReentryError inside of a processor, whose call it would wait for.
    */
   async drain(): Promise<void> {
     if (this.#engine.reentered) throw new BatcherReentryError();
-    const { dispatcher } = this.#engine;
-    if (dispatcher.paused && dispatcher.queued > 0) throw new BatcherPausedError(dispatcher.queued);
-    await this.#engine.whenIdle();
+    await this.#engine.whenDrained();
   }
 
   /**
-   * Changes limits while running. The built-in controllers start anew from the new limits.
+   * Changes limits while running. Adaptive sizing goes on from what it has learned, within the new limits; to switch it off leads to
+   * 100 x 4, or to the limits that the same change names.
    * @throws BatcherOptionError; nothing has changed then.
    */
   tune(changes: TunableOptions): void {
-    this.#engine.tunables = tuneOptions(this.#engine.tunables, changes);
+    this.#engine.tune(changes);
   }
 
   /**
@@ -192,7 +199,7 @@ export class BatchProcessor<T, R> {
 
   stats(): BatcherStats {
     const { budget, closing, counters, dispatcher, now, sizing } = this.#engine;
-    const limits = sizing.limits(now());
+    const limits = sizing.peek(now());
     return {
       queuedItems: dispatcher.queued,
       queuedBytes: dispatcher.queuedBytes,
@@ -219,16 +226,18 @@ export class BatchProcessor<T, R> {
     return this.#families;
   }
 
-  #overload(): BatchOverloadError {
+  #overload(key: string | undefined): BatchOverloadError {
     const { counters, dispatcher, events, now, pace, tunables } = this.#engine;
     const { queued, queuedBytes } = dispatcher;
     const retryAfterMs = pace.drainMs(queued, now());
     counters.overloads += 1;
     events.emit("overload", () => ({ queuedItems: queued, queuedBytes, retryAfterMs }));
+    const { queueKeyShare, queueLimit, queueMaxBytes } = tunables;
+    const ofKey = key === undefined ? "" : `, of which a key may hold ${queueKeyShare}`;
     const limit =
-      queued >= tunables.queueLimit
-        ? `queueLimit = ${tunables.queueLimit}`
-        : `queueMaxBytes = ${tunables.queueMaxBytes}`;
+      queued >= queueLimit || this.#engine.settings.sizeOf === undefined
+        ? `queueLimit = ${queueLimit}${ofKey}`
+        : `queueMaxBytes = ${queueMaxBytes}, queueLimit = ${queueLimit}${ofKey}`;
     return new BatchOverloadError(limit, queued, retryAfterMs);
   }
 }

@@ -1,7 +1,7 @@
 import { bisect } from "./bisect.ts";
 import type { CallFailure } from "./bisect.ts";
 import type { BatchOutcome, BatchRecord, BatchSettings } from "./controller.ts";
-import { BatchContractError, BatchItemError, BatchTimeoutError, describe } from "./errors.ts";
+import { BatchContractError, BatchItemError, BatchTimeoutError } from "./errors.ts";
 import { verdicts } from "./failure.ts";
 import type { Verdict } from "./failure.ts";
 import type { Job } from "./job.ts";
@@ -12,15 +12,23 @@ import type { CallAnswer } from "./processor-call.ts";
 import type { Processor } from "./processor.ts";
 import { settleAll } from "./results.ts";
 import { retryAfterMsOf } from "./retry-after.ts";
+import { sizeHintOf } from "./size-hint.ts";
+import { textOf } from "./warn.ts";
 
 /** What a run needs from the batcher it belongs to. */
 export interface RunHost<T, R> {
   readonly settings: Settings<T, R>;
   readonly tunables: Tunables;
   readonly closing: boolean;
-  onCall(record: BatchRecord): void;
+  onCall(record: BatchRecord, processor: Processor<T, R>): void;
   onFirstCall(): void;
+  /** A further call for the batch. */
+  onNextCall(settings: BatchSettings): void;
   onTooLarge(size: number, error: unknown): void;
+  /** The first call of a full batch failed, for its items or for its size. */
+  onSuspicion(size: number): void;
+  /** The processor's server asks to be left alone for a while. */
+  onHint(processor: Processor<T, R>, delayMs: number): void;
   onSplit(reason: "too-large" | "poison", size: number, batchId: number): void;
   takeRetry(): boolean;
   /** Waits before a retry; ends early when the batcher closes. */
@@ -56,39 +64,69 @@ export class BatchRun<T, R> {
     this.#init = init;
   }
 
-  async run(jobs: readonly Job<T, R>[]): Promise<void> {
+  /** True when an item that is too large on its own was among them. */
+  async run(jobs: readonly Job<T, R>[]): Promise<boolean> {
     const failure = await this.#attempt(jobs);
+    const whole = this.#init.saturated && this.#calls === 1;
     const left = jobs.filter(unsettled);
-    if (failure === undefined || left.length === 0) return;
-    if (this.#host.closing) rejectAll(left, failure.error);
-    else if (failure.verdict === "too-large") await this.#split(left, failure);
-    else if (failure.verdict === "poison" && this.#host.settings.idempotent)
-      await this.#bisect(left, failure);
-    else rejectAll(left, failure.error);
+    if (failure === undefined || left.length === 0) return false;
+    const { verdict } = failure;
+    const { closing, settings } = this.#host;
+    if (verdict === "too-large" && !closing) return this.#split(left, failure);
+    if (verdict !== "poison" || !settings.idempotent || closing) {
+      if (verdict === "poison" && whole) this.#host.onSuspicion(failure.size);
+      rejectAll(left, failure.error);
+      return false;
+    }
+    const explained = await this.#bisect(left, failure);
+    if (!explained && whole) this.#host.onSuspicion(failure.size);
+    return false;
   }
 
-  async #split(jobs: readonly Job<T, R>[], { error, size }: CallFailure): Promise<void> {
+  /** What an item alone is too large for says nothing about the sizes of batches, so nobody is told before that is known. */
+  async #split(jobs: readonly Job<T, R>[], { error, size }: CallFailure): Promise<boolean> {
     const [first] = jobs;
-    if (jobs.length === 1 && first !== undefined)
-      return size === 1 ? blame(first, error) : this.run(jobs);
+    if (jobs.length === 1 && first !== undefined) {
+      if (size > 1) return this.run(jobs);
+      blame(first, error);
+      return true;
+    }
     this.#host.onSplit("too-large", jobs.length, this.#init.batchId);
-    await this.run(jobs.slice(0, jobs.length >> 1));
-    if (this.#host.closing) rejectAll(jobs, error);
-    else await this.run(jobs.slice(jobs.length >> 1));
+    const one = await this.run(jobs.slice(0, jobs.length >> 1));
+    if (this.#host.closing) {
+      rejectAll(jobs, error);
+      return true;
+    }
+    const other = await this.run(jobs.slice(jobs.length >> 1));
+    const explained = one || other;
+    if (!explained && sizeHintOf(error, size) === undefined) this.#host.onTooLarge(size, error);
+    return explained;
   }
 
-  async #bisect(jobs: readonly Job<T, R>[], failure: CallFailure): Promise<void> {
+  /** False when all that failed together passed in parts. */
+  async #bisect(jobs: readonly Job<T, R>[], failure: CallFailure): Promise<boolean> {
     const [first] = jobs;
-    if (failure.size === 1 && first !== undefined) return blame(first, failure.error);
+    if (failure.size === 1 && first !== undefined) {
+      blame(first, failure.error);
+      return true;
+    }
+    let explained = false;
     this.#host.onSplit("poison", jobs.length, this.#init.batchId);
     await bisect(jobs, failure, {
       attempt: (part) =>
         this.#host.closing
           ? Promise.resolve<CallFailure>({ ...failure, verdict: "fatal" })
           : this.#attempt(part),
-      blame,
-      giveUp: rejectAll,
+      blame(job, error) {
+        explained = true;
+        blame(job, error);
+      },
+      giveUp(rest, error) {
+        explained = true;
+        rejectAll(rest, error);
+      },
     });
+    return explained;
   }
 
   /** Calls the processor, again while the failure is transient and retries are allowed. */
@@ -118,6 +156,7 @@ export class BatchRun<T, R> {
     const { settings, tunables } = this.#host;
     this.#calls += 1;
     if (this.#calls === 1) this.#host.onFirstCall();
+    else this.#host.onNextCall(this.#init.settings);
     const call = new ProcessorCall(jobs, {
       batchId: this.#init.batchId,
       attempt: this.#calls,
@@ -136,9 +175,9 @@ export class BatchRun<T, R> {
     startedAtMs: number,
   ): CallFailure | undefined {
     const failure = answer.ok ? undefined : this.#judge(answer.error, jobs.length);
-    const failed = answer.ok ? answer.failed : jobs.length;
-    if (failure?.verdict === "too-large") this.#host.onTooLarge(jobs.length, failure.error);
-    this.#host.onCall({
+    const failed = answer.ok ? (answer.results.failures?.size ?? 0) : jobs.length;
+    if (failure !== undefined) this.#heed(failure);
+    const record: BatchRecord = {
       batchId: this.#init.batchId,
       attempt: this.#calls,
       size: jobs.length,
@@ -150,9 +189,18 @@ export class BatchRun<T, R> {
       waitMs: this.#init.waitMs,
       saturated: this.#init.saturated,
       settings: this.#init.settings,
-    });
+    };
+    this.#host.onCall(record, this.#processor);
     if (answer.ok) settleAll(jobs, answer.results);
     return failure;
+  }
+
+  /** What a server says of itself counts at once. */
+  #heed({ error, size, verdict }: CallFailure): void {
+    if (verdict === "too-large" && sizeHintOf(error, size) !== undefined)
+      this.#host.onTooLarge(size, error);
+    const delayMs = verdict === "transient" ? (retryAfterMsOf(error) ?? 0) : 0;
+    if (delayMs > 0) this.#host.onHint(this.#processor, delayMs);
   }
 
   #judge(error: unknown, size: number): CallFailure {
@@ -179,8 +227,8 @@ function unsettled<T, R>(job: Job<T, R>): boolean {
 }
 
 function blame<T, R>(job: Job<T, R>, cause: unknown): void {
-  const message = cause instanceof Error ? cause.message : describe(cause);
-  job.reject(new BatchItemError(`the item failed in a call of its own: ${message}`, { cause }));
+  const message = `the item failed in a call of its own: ${textOf(cause)}`;
+  job.reject(new BatchItemError(message, { cause }));
 }
 
 function rejectAll<T, R>(jobs: readonly Job<T, R>[], error: unknown): void {

@@ -36,9 +36,12 @@ export interface BatchRecord {
 
 /** The strategy that picks size, concurrency and linger. It is clamped to `maxBatchSize` and `maxConcurrentBatches`. */
 export interface BatchController {
-  /** Asked before every dispatch; must be cheap and must not block. */
+  /**
+   * Asked for the next batch, again only when that batch was sent or a call has ended; reading statistics does not ask. Must be
+   * cheap and must not block.
+   */
   next(): BatchSettings;
-  /** Told when a batch was dispatched under these settings, and when. */
+  /** Told of every call of a processor as it starts: a batch sent under these settings, a retry or a part of it. */
   started?(settings: BatchSettings, atMs?: number): void;
   /** Told after every call of a processor. */
   record(batch: BatchRecord): void;

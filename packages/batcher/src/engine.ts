@@ -1,19 +1,27 @@
 import type { AddOptions } from "./add-options.ts";
 import { BatchRun } from "./batch-run.ts";
 import type { RetryEvent, RunHost } from "./batch-run.ts";
-import type { BatchRecord } from "./controller.ts";
+import type { BatchRecord, BatchSettings } from "./controller.ts";
 import { Counters } from "./counters.ts";
 import { Dispatcher } from "./dispatcher.ts";
 import type { Dispatch, DispatcherHost, Limits } from "./dispatcher.ts";
-import { BatchClosedError, BatchItemTooLargeError, BatcherOptionError } from "./errors.ts";
+import {
+  BatchClosedError,
+  BatchItemTooLargeError,
+  BatcherOptionError,
+  BatcherPausedError,
+} from "./errors.ts";
+import type { BatcherError } from "./errors.ts";
 import { EventHub } from "./event-hub.ts";
 import { History } from "./history.ts";
+import { Holds } from "./holds.ts";
 import type { Waiter } from "./intake.ts";
 import { Job, JobTerms } from "./job.ts";
 import type { Arrival, JobHost, Reject, Resolve, Settlement } from "./job.ts";
 import { CallContext } from "./nesting.ts";
-import type { Settings, Tunables } from "./options.ts";
-import { Pace } from "./pace.ts";
+import { tuneOptions } from "./options.ts";
+import type { Settings, TunableOptions, Tunables } from "./options.ts";
+import { Pace, Paces } from "./pace.ts";
 import type { Processor } from "./processor.ts";
 import { RetryBudget } from "./retry-budget.ts";
 import { SharedJobs } from "./shared-jobs.ts";
@@ -21,6 +29,15 @@ import { sizeHintOf } from "./size-hint.ts";
 import { Sizing } from "./sizing.ts";
 import { Sleeper } from "./sleeper.ts";
 import type { Timers } from "./timers.ts";
+import { WaitingRoom } from "./waiting-room.ts";
+
+export interface SubmitOptions {
+  readonly priority?: number | undefined;
+  readonly key?: string | undefined;
+  readonly deadlineMs?: number | undefined;
+  /** Default: `deadlineMs` from now. */
+  readonly deadlineAt?: number | undefined;
+}
 
 /** The parts of a batcher at work together: admission, dispatch, runs, and what is known about them. */
 export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHost<T, R> {
@@ -36,10 +53,12 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   readonly dispatcher: Dispatcher<T, R>;
   closing = false;
   readonly #sleeper: Sleeper;
+  readonly #paces = new Paces<Processor<T, R>>();
+  readonly #holds: Holds<Processor<T, R>>;
   /** By depth of nesting. */
-  readonly #waiters: Waiter[][] = [];
-  readonly #shared: SharedJobs<T, R>[] = [];
-  readonly #idle: (() => void)[] = [];
+  readonly #rooms: WaitingRoom[] = [];
+  readonly #shared: (SharedJobs<T, R> | undefined)[] = [];
+  readonly #idle: { resolve: () => void; reject?: (error: BatcherError) => void }[] = [];
   #tunables: Tunables;
   #arrival: Arrival<T, R> = { at: 0, host: this };
   #batchId = 0;
@@ -54,23 +73,27 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     this.budget = new RetryBudget(settings.tunables.retryBudgetRatio);
     this.#sleeper = new Sleeper(settings.timers);
     this.dispatcher = new Dispatcher(this);
+    this.#holds = new Holds(settings.timers, () => this.dispatcher.schedule());
   }
 
   get tunables(): Tunables {
     return this.#tunables;
   }
 
-  set tunables(tunables: Tunables) {
+  /** @throws BatcherOptionError; nothing has changed then. */
+  tune(changes: TunableOptions): void {
+    const tunables = tuneOptions(this.#tunables, changes);
     this.#tunables = tunables;
-    this.sizing.retune(tunables);
+    this.sizing.retune(tunables, changes);
     this.budget.ratio = tunables.retryBudgetRatio;
+    for (const shared of this.#shared) shared?.prune();
     this.dispatcher.schedule();
     this.onRoom();
   }
 
   get busy(): boolean {
     const { queued, running } = this.dispatcher;
-    return queued + running > 0 || this.#waiters.some(({ length }) => length > 0);
+    return queued + running > 0 || this.#rooms.some(({ empty }) => !empty);
   }
 
   /** Accepts one item; undefined when there is no room now. Throws what the item is refused with. */
@@ -80,14 +103,19 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     resolve: Resolve<T, R>,
     reject: Reject<T, R>,
     context: CallContext | undefined,
-    options?: AddOptions,
+    options?: SubmitOptions,
   ): Job<T, R> | undefined {
     if (this.closing) throw new BatchClosedError();
     const bytes = this.settings.sizeOf === undefined ? 0 : this.#bytesOf(item);
     const { dispatcher } = this;
-    const { queueLimit, queueMaxBytes } = this.#tunables;
+    const { queueLimit, queueMaxBytes, queueKeyShare } = this.#tunables;
     const lanes = dispatcher.lanesAt(context === undefined ? 0 : context.depthOf(this));
     if (lanes.queued >= queueLimit || lanes.queuedBytes + bytes > queueMaxBytes) return undefined;
+    if (options?.key !== undefined) {
+      const queued = { items: lanes.queued, bytes: lanes.queuedBytes };
+      const limits = { items: queueLimit, bytes: queueMaxBytes };
+      if (!lanes.keys.admits(options.key, bytes, queueKeyShare, queued, limits)) return undefined;
+    }
     const terms =
       bytes === 0 && context === undefined && options?.key === undefined
         ? undefined
@@ -96,7 +124,8 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     const arrival = deadlineMs === undefined ? this.#stamp() : { at: this.now(), host: this };
     const job = new Job(item, arrival, options?.priority ?? 0, terms, resolve, reject);
     this.counters.accepted += 1;
-    if (deadlineMs !== undefined) job.dueWithin(deadlineMs);
+    if (deadlineMs !== undefined)
+      job.dueBy(options?.deadlineAt ?? arrival.at + deadlineMs, deadlineMs);
     dispatcher.push(job, processor, lanes);
     return job;
   }
@@ -121,12 +150,11 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     return true;
   }
 
-  /** First come, first admitted. */
-  waitForRoom(waiter: Waiter, context: CallContext | undefined): void {
+  /** First come, first admitted, within a key. */
+  waitForRoom(waiter: Waiter, context: CallContext | undefined, key: string | undefined): void {
     const depth = context?.depthOf(this) ?? 0;
-    while (this.#waiters.length <= depth) this.#waiters.push([]);
-    const waiters = this.#waiters[depth] ?? [];
-    if (waiters.length > 0 || !waiter.admit()) waiters.push(waiter);
+    while (this.#rooms.length <= depth) this.#rooms.push(new WaitingRoom());
+    this.#rooms[depth]?.enter(waiter, key);
   }
 
   /** Whether we are inside one of this batcher's calls. */
@@ -137,7 +165,16 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
   /** Resolves when nothing is queued, running or waiting to be. */
   whenIdle(): Promise<void> {
     return new Promise((resolve) => {
-      this.#idle.push(resolve);
+      this.#idle.push({ resolve });
+      this.#checkIdle();
+    });
+  }
+
+  /** As `whenIdle`, and rejects when the batcher is paused with items queued, now or later. */
+  whenDrained(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#idle.push({ resolve, reject });
+      if (this.dispatcher.paused) this.onStuck();
       this.#checkIdle();
     });
   }
@@ -146,25 +183,40 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     if (this.closing) return;
     this.closing = true;
     for (const job of this.dispatcher.takeAll()) job.reject(new BatchClosedError(), "closed");
-    for (const waiter of this.#waiters.splice(0).flat()) waiter.refuse(new BatchClosedError());
+    for (const room of this.#rooms) room.refuse(new BatchClosedError());
+    for (const shared of this.#shared) shared?.clear();
     this.#sleeper.wakeAll();
+    this.#holds.clear();
     this.#checkIdle();
   }
 
   onSettled(job: Job<T, R>, how: Settlement, from: "queued" | "running"): void {
     this.counters.settled[how] += 1;
     if (from !== "queued") return;
-    this.dispatcher.lanesAt(job.context?.depthOf(this) ?? 0).forget(job);
+    const { dispatcher } = this;
+    dispatcher.forget(job, dispatcher.lanesAt(job.context?.depthOf(this) ?? 0));
     this.onRoom();
     this.#checkIdle();
   }
 
   onRoom(): void {
-    for (const waiters of this.#waiters) while (waiters[0]?.admit() === true) waiters.shift();
+    for (const room of this.#rooms) room.admit();
   }
 
   onSlotFree(): void {
     this.#checkIdle();
+  }
+
+  onStuck(): void {
+    const { queued } = this.dispatcher;
+    if (queued === 0) return;
+    for (const waiting of this.#idle.splice(0))
+      if (waiting.reject === undefined) this.#idle.push(waiting);
+      else waiting.reject(new BatcherPausedError(queued));
+  }
+
+  slots(): number {
+    return this.sizing.slots();
   }
 
   limits(now: number): Limits {
@@ -175,16 +227,20 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     return this.#tunables.priorityAgeingMs;
   }
 
-  screen(jobs: Job<T, R>[], now: number): Job<T, R>[] {
+  isHeld(processor: Processor<T, R>): boolean {
+    return this.#holds.has(processor);
+  }
+
+  screen(jobs: Job<T, R>[], processor: Processor<T, R>, now: number): Job<T, R>[] {
     if (jobs.every(isUntimed)) return jobs;
-    const earliestEnd = now + this.pace.fastestMs(now);
+    const earliestEnd = now + this.#paces.fastestMs(processor, jobs.length, now);
     for (const job of jobs)
       if (job.terms?.share !== undefined) job.terms.share.expireBy(earliestEnd, false);
       else if (job.deadlineAt <= earliestEnd) job.expire(false);
     return jobs.filter(({ state }) => state !== "settled");
   }
 
-  start({ processor, jobs, limits, saturated, now }: Dispatch<T, R>): Promise<void> {
+  start({ processor, jobs, limits, saturated, now }: Dispatch<T, R>): Promise<unknown> {
     this.sizing.started(limits.asked);
     const run = new BatchRun<T, R>(this, processor, {
       batchId: ++this.#batchId,
@@ -199,16 +255,31 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
     this.budget.deposit();
   }
 
-  onCall(record: BatchRecord): void {
+  onNextCall(settings: BatchSettings): void {
+    this.sizing.repeated(settings, this.now());
+  }
+
+  onCall(record: BatchRecord, processor: Processor<T, R>): void {
     this.counters.batches[record.outcome] += 1;
     this.history.push(record);
     this.pace.record(record);
+    this.#paces.record(processor, record);
     this.sizing.record(record);
     this.events.emit("batch", () => record);
   }
 
   onTooLarge(size: number, error: unknown): void {
     this.sizing.refuse(size, this.now(), sizeHintOf(error, size));
+  }
+
+  onSuspicion(size: number): void {
+    this.sizing.suspect(size, this.now());
+  }
+
+  onHint(processor: Processor<T, R>, delayMs: number): void {
+    if (this.closing) return;
+    const { retryBackoffMaxMs } = this.#tunables;
+    this.#holds.hold(processor, this.now(), Math.min(delayMs, retryBackoffMaxMs));
   }
 
   onSplit(reason: "too-large" | "poison", size: number, batchId: number): void {
@@ -277,7 +348,7 @@ export class Engine<T, R> implements JobHost<T, R>, DispatcherHost<T, R>, RunHos
 
   #checkIdle(): void {
     if (this.busy) return;
-    for (const resolve of this.#idle.splice(0)) resolve();
+    for (const { resolve } of this.#idle.splice(0)) resolve();
   }
 }
 

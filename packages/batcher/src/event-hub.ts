@@ -1,7 +1,8 @@
 import { EventEmitter } from "eventemitter3";
 import type { BatcherEvents } from "./events.ts";
+import { callSafely } from "./warn.ts";
 
-/** Events whose listeners cannot break the work: what one throws becomes a process warning. */
+/** Events whose listeners cannot break the work: what one throws or rejects with becomes a process warning. */
 export class EventHub {
   readonly #emitter = new EventEmitter<BatcherEvents>();
 
@@ -24,12 +25,7 @@ export class EventHub {
   ): void {
     if (this.#emitter.listenerCount(event) === 0) return;
     const value = payload();
-    for (const listener of this.#emitter.listeners(event)) {
-      try {
-        (listener as (value: unknown) => void)(value);
-      } catch (error) {
-        process.emitWarning(error instanceof Error ? error : String(error));
-      }
-    }
+    for (const listener of this.#emitter.listeners(event))
+      callSafely(() => (listener as (value: unknown) => unknown)(value));
   }
 }

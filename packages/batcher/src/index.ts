@@ -16,7 +16,7 @@ export {
 export { classifyError } from "./failure.ts";
 export { FixedController } from "./fixed-controller.ts";
 export { processLoad } from "./process-load.ts";
-export type { AddOptions } from "./add-options.ts";
+export type { AddOptions, SharedOptions } from "./add-options.ts";
 export type { AdaptiveControllerOptions } from "./adaptive-controller.ts";
 export type { ProcessBatchOptions, StreamOptions } from "./batch-processor.ts";
 export type { RetryEvent } from "./batch-run.ts";

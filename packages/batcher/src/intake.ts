@@ -1,4 +1,8 @@
+import { BatchDeadlineError } from "./errors.ts";
 import type { Job, JobGroup, Reject, Resolve } from "./job.ts";
+import { unwatchSignal, watchSignal } from "./signal-watch.ts";
+import type { Timers } from "./timers.ts";
+import { callSafely } from "./warn.ts";
 
 /** Something that waits for room in the queue. */
 export interface Waiter {
@@ -11,6 +15,9 @@ export interface Waiter {
 export interface IntakeInit<T, R> {
   readonly items: readonly T[];
   readonly signal: AbortSignal | undefined;
+  /** For all of them, from now, waiting for room included. */
+  readonly deadlineMs: number | undefined;
+  readonly timers: Timers;
   readonly onProgress: ((done: number, total: number) => void) | undefined;
   /** Enters one item, or returns undefined when there is no room now. Throws what the item is refused with. */
   submit(item: T, resolve: Resolve<T, R>, reject: Reject<T, R>): Job<T, R> | undefined;
@@ -21,18 +28,25 @@ export interface IntakeInit<T, R> {
 export class Intake<T, R> implements Waiter, JobGroup {
   readonly #init: IntakeInit<T, R>;
   readonly #results: PromiseSettledResult<R>[];
-  /** Only kept where a signal may want them. */
+  /** Only kept where a signal or a deadline may want them. */
   readonly #jobs: Job<T, R>[] = [];
   #next = 0;
   #settled = 0;
   #done = 0;
   #reported = 0;
   #reporting = false;
+  #timer: unknown = undefined;
 
   constructor(init: IntakeInit<T, R>) {
     this.#init = init;
     this.#results = Array.from({ length: init.items.length });
-    init.signal?.addEventListener("abort", this, { once: true });
+    if (init.signal !== undefined) watchSignal(init.signal, this);
+    if (init.deadlineMs !== undefined)
+      this.#timer = init.timers.set(
+        () => this.#expire(init.deadlineMs ?? 0),
+        init.deadlineMs,
+        true,
+      );
   }
 
   admit(): boolean {
@@ -53,9 +67,8 @@ export class Intake<T, R> implements Waiter, JobGroup {
     while (this.#next < this.#init.items.length) this.#refuse(this.#next++, reason);
   }
 
-  /** The signal's listener: everything that has not settled rejects with its reason. */
-  handleEvent(): void {
-    const reason: unknown = this.#init.signal?.reason;
+  /** Everything that has not settled rejects with the signal's reason. */
+  onAbort({ reason }: AbortSignal): void {
     this.refuse(reason);
     for (const job of this.#jobs) job.reject(reason, "aborted");
   }
@@ -67,14 +80,19 @@ export class Intake<T, R> implements Waiter, JobGroup {
     queueMicrotask(() => this.#report());
   }
 
+  #expire(deadlineMs: number): void {
+    this.refuse(new BatchDeadlineError(deadlineMs, false));
+    for (const job of this.#jobs) job.expire();
+  }
+
   #enter(index: number): boolean {
-    const { items, onProgress, signal } = this.#init;
+    const { deadlineMs, items, onProgress, signal } = this.#init;
     const job = this.#init.submit(items[index] as T, this.#resolve, this.#reject);
     if (job === undefined) return false;
     this.#next = index + 1;
     job.index = index;
     if (onProgress !== undefined) job.group = this;
-    if (signal !== undefined) this.#jobs.push(job);
+    if (signal !== undefined || deadlineMs !== undefined) this.#jobs.push(job);
     return true;
   }
 
@@ -93,7 +111,9 @@ export class Intake<T, R> implements Waiter, JobGroup {
     this.#results[index] = result;
     this.#settled += 1;
     if (this.#settled < this.#init.items.length) return;
-    this.#init.signal?.removeEventListener("abort", this);
+    const { deadlineMs, signal, timers } = this.#init;
+    if (signal !== undefined) unwatchSignal(signal, this);
+    if (deadlineMs !== undefined) timers.clear(this.#timer);
     this.#report();
     this.#init.onSettled(this.#results);
   }
@@ -104,10 +124,6 @@ export class Intake<T, R> implements Waiter, JobGroup {
     const total = this.#init.items.length;
     if (this.#done === this.#reported) return;
     this.#reported = this.#done;
-    try {
-      this.#init.onProgress?.(this.#done, total);
-    } catch (error) {
-      process.emitWarning(error instanceof Error ? error : String(error));
-    }
+    callSafely(() => this.#init.onProgress?.(this.#done, total));
   }
 }

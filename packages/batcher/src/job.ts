@@ -1,5 +1,7 @@
 import { BatchDeadlineError } from "./errors.ts";
 import type { CallContext } from "./nesting.ts";
+import { unwatchSignal, watchSignal } from "./signal-watch.ts";
+import type { SignalWatcher } from "./signal-watch.ts";
 import type { Timers } from "./timers.ts";
 
 /** How an accepted item ended. */
@@ -93,18 +95,18 @@ export class Job<T, R> {
 
   abortWith(signal: AbortSignal): void {
     this.#own.signal = signal;
-    signal.addEventListener("abort", this, { once: true });
+    watchSignal(signal, this);
   }
 
-  /** The job is its own listener: no closure for each item. */
-  handleEvent(): void {
-    this.reject(this.terms?.signal?.reason, "aborted");
+  /** The job watches by itself: no closure for each item. */
+  onAbort({ reason }: AbortSignal): void {
+    this.reject(reason, "aborted");
   }
 
   /** Where the deadline puts it in the queue. */
-  dueWithin(deadlineMs: number): void {
+  dueBy(deadlineAt: number, deadlineMs: number): void {
     this.#own.deadlineMs = deadlineMs;
-    this.#own.deadlineAt = this.arrival.at + deadlineMs;
+    this.#own.deadlineAt = deadlineAt;
   }
 
   expireWith(timers: Timers): void {
@@ -167,12 +169,8 @@ export class JobTerms {
   timer: unknown = undefined;
   share: JobShare | undefined = undefined;
 
-  release(listener: EventListenerObject): void {
-    this.signal?.removeEventListener("abort", listener);
+  release(watcher: SignalWatcher): void {
+    if (this.signal !== undefined) unwatchSignal(this.signal, watcher);
     this.timers?.clear(this.timer);
   }
-}
-
-interface EventListenerObject {
-  handleEvent(): void;
 }

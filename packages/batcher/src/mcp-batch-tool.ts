@@ -1,7 +1,7 @@
 import type { AddOptions } from "./add-options.ts";
 import { BatcherError, BatchOverloadError } from "./errors.ts";
 import { checkFunction, checkKnown } from "./options.ts";
-import { requestContext, textResult } from "./mcp-types.ts";
+import { isHandlerExtra, requestContext, textResult } from "./mcp-types.ts";
 import type { HandlerExtra, TextToolResult } from "./mcp-types.ts";
 
 /** The part of a `BatchProcessor` that a tool needs. */
@@ -20,7 +20,8 @@ export interface BatchToolOptions<Args, T, R, Result> {
 
 /**
  * A handler for `registerTool` of either SDK generation: concurrent calls of the tool become items of one bulk call. What the batcher
- * refuses (overload, deadline, …) is answered as a tool error with its code; other errors are left to the SDK.
+ * refuses (overload, deadline, …) is answered as a tool error with its code; other errors are left to the SDK. The arguments of a tool
+ * that is registered without an `inputSchema` are `{}`.
  * @throws BatcherOptionError
  */
 export function batchTool<Args, T = Args, R = unknown, Result = TextToolResult>(
@@ -32,8 +33,11 @@ export function batchTool<Args, T = Args, R = unknown, Result = TextToolResult>(
   checkFunction("batcher.add", (Object(batcher) as { readonly add?: unknown }).add);
   for (const [name, value] of Object.entries({ toItem, toResult, itemOptions }))
     if (value !== undefined) checkFunction(name, value);
-  return async (args, extra) => {
-    const { signal } = requestContext(extra);
+  return async (first, second) => {
+    // Both SDKs call the handler of a tool without an input schema with the request's context alone.
+    const alone = second === undefined && isHandlerExtra(first);
+    const args = alone ? ({} as Args) : first;
+    const { signal } = requestContext(alone ? first : second);
     const item = toItem === undefined ? (args as unknown as T) : toItem(args);
     try {
       const value = await batcher.add(item, {

@@ -59,6 +59,13 @@ export function requestContext(extra: HandlerExtra | undefined): RequestContext 
   };
 }
 
+/** Whether it is the context of a request and not the arguments of a call: those come as JSON, without an `AbortSignal`. */
+export function isHandlerExtra(value: unknown): value is HandlerExtra {
+  const { mcpReq, sendNotification, signal } = Object(value) as HandlerExtra;
+  if (mcpReq !== undefined) return Object(mcpReq).signal instanceof AbortSignal;
+  return signal instanceof AbortSignal && typeof sendNotification === "function";
+}
+
 export function textResult(text: string, rest: Partial<TextToolResult> = {}): TextToolResult {
   return { content: [{ type: "text", text }], ...rest };
 }

@@ -15,6 +15,8 @@ export interface TunableOptions {
   readonly lingerMs?: number;
   readonly queueLimit?: number;
   readonly queueMaxBytes?: number;
+  /** Of what the others leave of the queue, by items and bytes, how much one `key` may hold. */
+  readonly queueKeyShare?: number;
   readonly maxAttempts?: number;
   readonly retryBudgetRatio?: number;
   readonly retryBackoffMs?: number;
@@ -67,6 +69,7 @@ export const defaults: Tunables = {
   lingerMs: 0,
   queueLimit: 10_000,
   queueMaxBytes: 64 * 1024 * 1024,
+  queueKeyShare: 0.9,
   maxAttempts: 3,
   retryBudgetRatio: 0.1,
   retryBackoffMs: 100,
@@ -91,6 +94,7 @@ export const tunableRules: Readonly<Record<keyof Tunables, Rule>> = {
   lingerMs: number(0, 60_000),
   queueLimit: integer(1, 100_000_000),
   queueMaxBytes: integer(1, Number.MAX_SAFE_INTEGER),
+  queueKeyShare: number(0.001, 1),
   maxAttempts: integer(1, 100),
   retryBudgetRatio: number(0, 1),
   retryBackoffMs: number(0, maxDelayMs),

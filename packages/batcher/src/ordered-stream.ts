@@ -1,12 +1,23 @@
+import { BatchDeadlineError } from "./errors.ts";
 import type { Waiter } from "./intake.ts";
 import type { Job } from "./job.ts";
 import { CallContext } from "./nesting.ts";
+import type { Timers } from "./timers.ts";
 
 export interface StreamInit<T, R> {
   readonly source: AsyncIterable<T> | Iterable<T>;
   readonly windowItems: number;
   readonly signal: AbortSignal | undefined;
-  submit(item: T, outcome: Outcome<R>, context: CallContext | undefined): Job<T, R> | undefined;
+  /** Of each item, from when it was read. */
+  readonly deadlineMs: number | undefined;
+  readonly now: () => number;
+  readonly timers: Timers;
+  submit(
+    item: T,
+    outcome: Outcome<R>,
+    context: CallContext | undefined,
+    deadlineAt: number | undefined,
+  ): Job<T, R> | undefined;
   waitForRoom(waiter: Waiter, context: CallContext | undefined): void;
 }
 
@@ -55,11 +66,12 @@ class StreamWindow<T, R> {
     try {
       for (;;) {
         signal?.throwIfAborted();
-        const head = this.#pending.shift();
+        const [head] = this.#pending;
         if (head !== undefined) {
-          this.#wakeReader?.();
           const result = await head;
           signal?.throwIfAborted();
+          void this.#pending.shift();
+          this.#wakeReader?.();
           yield result;
         } else if (this.#ended) break;
         else await this.#untilRead();
@@ -105,17 +117,33 @@ class StreamWindow<T, R> {
   /** Resolves once the item is in the queue, or settled without it. */
   #enter(item: T): Promise<void> {
     const context = CallContext.current();
+    const { deadlineMs, now, timers } = this.#init;
+    const deadlineAt = deadlineMs === undefined ? undefined : now() + deadlineMs;
     return new Promise((entered) => {
       const result: Pending<R> = new Promise((settle) => {
-        const outcome = this.#outcome(settle);
+        let timer: unknown;
+        const outcome = this.#outcome((ended) => {
+          timers.clear(timer);
+          settle(ended);
+        });
         const refuse = (reason: unknown): void => {
           outcome.reject(reason);
           entered();
         };
         this.#open.set(outcome, undefined);
+        if (deadlineMs !== undefined)
+          timer = timers.set(
+            () => {
+              const job = this.#open.get(outcome);
+              if (job === undefined) refuse(new BatchDeadlineError(deadlineMs, false));
+              else job.expire();
+            },
+            deadlineMs,
+            true,
+          );
         const admit = (): boolean => {
           try {
-            if (!this.#admit(item, outcome, context)) return false;
+            if (!this.#admit(item, outcome, context, deadlineAt)) return false;
             entered();
           } catch (error) {
             refuse(error);
@@ -129,9 +157,14 @@ class StreamWindow<T, R> {
     });
   }
 
-  #admit(item: T, outcome: Outcome<R>, context: CallContext | undefined): boolean {
-    if (this.#stopped) return true;
-    const job = this.#init.submit(item, outcome, context);
+  #admit(
+    item: T,
+    outcome: Outcome<R>,
+    context: CallContext | undefined,
+    deadlineAt: number | undefined,
+  ): boolean {
+    if (this.#stopped || !this.#open.has(outcome)) return true;
+    const job = this.#init.submit(item, outcome, context, deadlineAt);
     if (job === undefined) return false;
     this.#open.set(outcome, job);
     return true;

@@ -20,9 +20,11 @@ export class Pace {
     this.#oldest = (this.#oldest + 1) % remembered;
   }
 
-  /** The shortest recent call: what a batch will take at least. 0 if unknown. */
-  fastestMs(now: number): number {
-    const durations = this.#fresh(now).map(({ durationMs }) => durationMs);
+  /** The shortest recent call of no more items: what a batch of that size will take at least. 0 if unknown. */
+  fastestMs(size: number, now: number): number {
+    const durations = this.#fresh(now)
+      .filter((call) => call.size <= size)
+      .map(({ durationMs }) => durationMs);
     return durations.length === 0 ? 0 : Math.min(...durations);
   }
 
@@ -40,5 +42,21 @@ export class Pace {
     return this.#calls.filter(
       ({ startedAtMs, durationMs }) => now - startedAtMs - durationMs < freshMs,
     );
+  }
+}
+
+/** The pace of each, for as long as there is someone to ask for it. */
+export class Paces<P extends WeakKey> {
+  readonly #paces = new WeakMap<P, Pace>();
+
+  record(party: P, call: BatchRecord): void {
+    if (call.succeeded === 0) return;
+    let pace = this.#paces.get(party);
+    if (pace === undefined) this.#paces.set(party, (pace = new Pace()));
+    pace.record(call);
+  }
+
+  fastestMs(party: P, size: number, now: number): number {
+    return this.#paces.get(party)?.fastestMs(size, now) ?? 0;
   }
 }

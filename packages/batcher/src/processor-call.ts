@@ -2,12 +2,12 @@ import { BatchContractError, BatcherError, BatchTimeoutError } from "./errors.ts
 import type { Job, JobPlace } from "./job.ts";
 import type { CallContext } from "./nesting.ts";
 import type { Processor, ProcessorContext } from "./processor.ts";
-import { checkResults } from "./results.ts";
-import type { Matches } from "./results.ts";
+import { checkResults, silence } from "./results.ts";
+import type { CheckedResults, Matches } from "./results.ts";
 import type { Timers } from "./timers.ts";
 
 export type CallAnswer =
-  | { readonly ok: true; readonly results: readonly unknown[]; readonly failed: number }
+  | { readonly ok: true; readonly results: CheckedResults }
   | { readonly ok: false; readonly error: unknown };
 
 export interface CallInit<T, R> {
@@ -75,23 +75,35 @@ export class ProcessorCall<T, R> implements JobPlace<T, R>, ProcessorContext {
     try {
       const items = this.#jobs.map(({ item }) => item);
       const results: unknown = await processor(items, this);
-      if (!this.#over) this.#finish(this.#check(results));
+      if (this.#over) silence(results);
+      else this.#finish(this.#check(results));
     } catch (error) {
-      this.#finish({ ok: false, error });
+      this.#finish({ ok: false, error: this.#legible(error) });
     }
   }
 
   #check(results: unknown): CallAnswer {
     const { length } = this.#jobs;
     try {
-      const failed = checkResults(this.#jobs, results, this.#init.matches);
-      return { ok: true, results: results as readonly unknown[], failed };
+      return { ok: true, results: checkResults(this.#jobs, results, this.#init.matches) };
     } catch (cause) {
+      silence(results);
       const error =
         cause instanceof BatchContractError
           ? cause
           : new BatchContractError(length, "results that throw when they are read", { cause });
       return { ok: false, error };
+    }
+  }
+
+  /** What throws when it is looked at (a revoked proxy) is not passed on as it is. */
+  #legible(error: unknown): unknown {
+    try {
+      void (error instanceof Error);
+      return error;
+    } catch {
+      const received = "an error that throws when it is read";
+      return new BatchContractError(this.#jobs.length, received, { cause: error });
     }
   }
 

@@ -51,6 +51,8 @@ const substantial = 0.05;
 /** Where it begins after a rest. */
 const patientLevel = 3;
 const coarsest = { factor: 2, worthIt: 0.12, mostPairs: 3 };
+/** The part of a step, as an exponent, that must be possible. */
+const shortStep = 0.5;
 const finestTie = 2 ** 0.5;
 const shortestRestMs = 4_000;
 const longestRestMs = 60_000;
@@ -72,7 +74,11 @@ export class SearchPlan {
     const most = directions.length * levels.length;
     for (let tries = 0; tries < most && nowMs >= this.#restUntilMs; tries++) {
       const candidate = this.#step(incumbent, bounds);
-      if (isWorthTrying(candidate, incumbent, bounds)) return candidate;
+      if (
+        isWorthTrying(candidate, incumbent, bounds) &&
+        !this.#isShort(candidate, incumbent, bounds)
+      )
+        return candidate;
       this.miss(nowMs);
     }
     return undefined;
@@ -123,6 +129,17 @@ export class SearchPlan {
     return levels[this.#level] ?? coarsest;
   }
 
+  /** A limit left less than half of a large step: that is for finer ones. */
+  #isShort(candidate: BatchSettings, incumbent: BatchSettings, bounds: SearchBounds): boolean {
+    const { size, concurrency } = candidate;
+    const limited = size === bounds.maxBatchSize || concurrency === bounds.maxConcurrentBatches;
+    const longest = Math.max(
+      ratio(size, incumbent.size),
+      ratio(concurrency, incumbent.concurrency),
+    );
+    return limited && this.#level < patientLevel && longest < this.level.factor ** shortStep;
+  }
+
   #step({ size, concurrency }: BatchSettings, bounds: SearchBounds): BatchSettings {
     const { home } = bounds;
     const factor = this.level.factor ** this.#boost;
@@ -145,6 +162,11 @@ export class SearchPlan {
         return this.level.factor === 2 ? home : { ...home, size, concurrency };
     }
   }
+}
+
+/** How many times the smaller the larger is. */
+function ratio(one: number, other: number): number {
+  return Math.max(one / other, other / one);
 }
 
 function isWorthTrying(

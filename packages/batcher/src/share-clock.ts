@@ -15,6 +15,11 @@ export class ShareClock {
     return this.#running;
   }
 
+  /** How much of the past is kept. */
+  get points(): number {
+    return this.#times.length + this.#charges.length;
+  }
+
   start(atMs: number): void {
     this.#advance(atMs);
     this.#running += 1;

@@ -1,15 +1,9 @@
 import type { AddOptions } from "./add-options.ts";
 import { BatchDeadlineError } from "./errors.ts";
 import type { Job, JobShare } from "./job.ts";
+import { KeptAnswers } from "./kept-answers.ts";
+import { unwatchSignal, watchSignal } from "./signal-watch.ts";
 import type { Timers } from "./timers.ts";
-
-/** At most so many results are kept for `dedupeWindowMs`; the oldest go first. */
-export const mostKept = 10_000;
-
-interface Kept<R> {
-  readonly value: R;
-  readonly until: number;
-}
 
 export interface SharedJobsInit {
   readonly now: () => number;
@@ -21,20 +15,26 @@ export interface SharedJobsInit {
 export class SharedJobs<T, R> {
   readonly #init: SharedJobsInit;
   readonly #open = new Map<string, SharedJob<T, R>>();
-  readonly #kept = new Map<string, Kept<R>>();
+  readonly #kept: KeptAnswers<R>;
 
   constructor(init: SharedJobsInit) {
     this.#init = init;
+    this.#kept = new KeptAnswers(init);
   }
 
   /** The result of an item of that key which ended well within the window. */
   kept(key: string): { readonly value: R } | undefined {
-    const now = this.#init.now();
-    for (const [oldest, { until }] of this.#kept) {
-      if (until > now) break;
-      this.#kept.delete(oldest);
-    }
     return this.#kept.get(key);
+  }
+
+  /** Frees what is past the window, which may have changed. */
+  prune(): void {
+    this.#kept.prune();
+  }
+
+  /** Frees everything that is kept. */
+  clear(): void {
+    this.#kept.clear();
   }
 
   find(key: string): SharedJob<T, R> | undefined {
@@ -42,24 +42,14 @@ export class SharedJobs<T, R> {
   }
 
   create(key: string): SharedJob<T, R> {
-    return new SharedJob<T, R>(this.#init, (value) => this.#onOver(key, value));
+    return new SharedJob<T, R>(this.#init, (ended) => {
+      this.#open.delete(key);
+      if (ended !== undefined) this.#kept.keep(key, ended.value);
+    });
   }
 
   open(key: string, shared: SharedJob<T, R>): void {
     this.#open.set(key, shared);
-  }
-
-  #onOver(key: string, ended: { readonly value: R } | undefined): void {
-    this.#open.delete(key);
-    const windowMs = this.#init.windowMs();
-    if (ended === undefined || windowMs === 0) return;
-    this.#kept.delete(key);
-    this.#kept.set(key, { value: ended.value, until: this.#init.now() + windowMs });
-    if (this.#kept.size <= mostKept) return;
-    for (const oldest of this.#kept.keys()) {
-      this.#kept.delete(oldest);
-      return;
-    }
   }
 }
 
@@ -140,13 +130,13 @@ class SharedWait<R> {
 
   watch(timers: Timers, signal: AbortSignal | undefined): void {
     this.#signal = signal;
-    signal?.addEventListener("abort", this, { once: true });
+    if (signal !== undefined) watchSignal(signal, this);
     if (this.#deadlineMs === Infinity) return;
     this.#timers = timers;
     this.#timer = timers.set(() => this.#leave("expired"), this.#deadlineMs, true);
   }
 
-  handleEvent(): void {
+  onAbort(): void {
     this.#leave("aborted");
   }
 
@@ -167,7 +157,7 @@ class SharedWait<R> {
   }
 
   #release(): void {
-    this.#signal?.removeEventListener("abort", this);
+    if (this.#signal !== undefined) unwatchSignal(this.#signal, this);
     this.#timers?.clear(this.#timer);
   }
 }

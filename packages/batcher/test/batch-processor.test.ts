@@ -52,10 +52,16 @@ describe("batch size optimisation", () => {
     expect(backend.sizes).toEqual([1]);
   });
 
-  test("a partial batch lingers for company while another batch runs, and no longer than lingerMs", async () => {
+  test("a partial batch lingers for company before it takes the last idle slot, and no longer than lingerMs", async () => {
     const time = new VirtualTime();
     const backend = new ManualBackend<number, number>();
-    const options = { lingerMs: 50, maxBatchSize: 10, now: time.now, timers: time };
+    const options = {
+      lingerMs: 50,
+      maxBatchSize: 10,
+      maxConcurrentBatches: 2,
+      now: time.now,
+      timers: time,
+    };
     const batcher = new BatchProcessor(backend.process, options);
     void batcher.add(1);
     await time.advance(1);
@@ -71,7 +77,13 @@ describe("batch size optimisation", () => {
   test("a batch that fills up while it lingers goes at once", async () => {
     const time = new VirtualTime();
     const backend = new ManualBackend<number, number>();
-    const options = { lingerMs: 50, maxBatchSize: 3, now: time.now, timers: time };
+    const options = {
+      lingerMs: 50,
+      maxBatchSize: 3,
+      maxConcurrentBatches: 2,
+      now: time.now,
+      timers: time,
+    };
     const batcher = new BatchProcessor(backend.process, options);
     void batcher.add(1);
     await time.advance(1);
@@ -82,11 +94,38 @@ describe("batch size optimisation", () => {
     expect(backend.sizes).toEqual([1, 3]);
   });
 
+  test("what a full batch leaves behind lingers anew from then on", async () => {
+    const time = new VirtualTime();
+    const backend = new ManualBackend<number, number>();
+    const options = {
+      lingerMs: 50,
+      maxBatchSize: 2,
+      maxConcurrentBatches: 2,
+      now: time.now,
+      timers: time,
+    };
+    const batcher = new BatchProcessor(backend.process, { ...options, adaptiveSizing: false });
+    void batcher.add(1);
+    await turn();
+    void batcher.add(2);
+    await time.advance(30);
+    void batcher.add(3);
+    void batcher.add(4);
+    await time.advance(0);
+    expect(backend.sizes).toEqual([1, 2]);
+    backend.call(0).answer([1]);
+    await time.advance(49);
+    expect(backend.sizes).toEqual([1, 2]);
+    await time.advance(1);
+    expect(backend.sizes).toEqual([1, 2, 1]);
+  });
+
   test("a lingering batch goes when the last running batch ends", async () => {
     const time = new VirtualTime();
     const backend = new ManualBackend<number, number>();
     const batcher = new BatchProcessor(backend.process, {
       lingerMs: 50,
+      maxConcurrentBatches: 2,
       now: time.now,
       timers: time,
     });
@@ -94,6 +133,7 @@ describe("batch size optimisation", () => {
     await time.advance(1);
     void batcher.add(2);
     await time.advance(1);
+    expect(backend.sizes).toEqual([1]);
     backend.call(0).answer([1]);
     await turn();
     expect(backend.sizes).toEqual([1, 1]);

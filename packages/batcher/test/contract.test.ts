@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { BatchContractError, BatchProcessor } from "../src/index.ts";
 import type { BatchProcessorOptions, Processor } from "../src/index.ts";
 import { range } from "./support/backend.ts";
-import { turn } from "./support/virtual-time.ts";
+import { turn, VirtualTime } from "./support/virtual-time.ts";
 
 async function outcomes(
   processor: Processor<number, unknown>,
@@ -27,7 +27,26 @@ const hostile = () => ({
     throw new Error("do not look");
   },
 });
+const no = (item: number) => Promise.reject(new Error(`no ${item}`));
+const chained = () =>
+  new Proxy(() => 1, { get: (_, name) => (name === "then" ? () => 1 : undefined) });
 const sparse = (): unknown[] => Object.assign([], { 0: 1, 2: 3 });
+
+/** What the call comes to, and what nobody heard of. */
+async function withUnhandled<V>(
+  call: () => Promise<V>,
+): Promise<{ result: V; unhandled: unknown[] }> {
+  const unhandled: unknown[] = [];
+  const onUnhandled = (reason: unknown) => unhandled.push(reason);
+  process.on("unhandledRejection", onUnhandled);
+  try {
+    const result = await call();
+    await turn();
+    return { result, unhandled };
+  } finally {
+    process.off("unhandledRejection", onUnhandled);
+  }
+}
 
 describe("a processor that breaks its contract", () => {
   test.each<[string, unknown, string]>([
@@ -40,6 +59,17 @@ describe("a processor that breaks its contract", () => {
     ["a set", new Set([1, 2, 3]), "gave an object"],
     ["an array with a hole", sparse(), "a hole at 1"],
     ["promises in place of results", [1, Promise.resolve(2), 3], "a promise at 1"],
+    [
+      "a promise behind a settled result",
+      [1, { status: "fulfilled", value: Promise.resolve(2) }, 3],
+      "a promise at 1",
+    ],
+    ["a function with a then", [1, chained(), 3], "a promise at 1"],
+    [
+      "a function with a then behind a settled result",
+      [1, { status: "fulfilled", value: chained() }, 3],
+      "a promise at 1",
+    ],
     ["a result that throws when it is read", [1, hostile(), 3], "throw when they are read"],
     ["a revoked proxy in place of a result", [1, revoked(), 3], "throw when they are read"],
   ])(
@@ -57,17 +87,85 @@ describe("a processor that breaks its contract", () => {
     },
   );
 
-  test("the promises it gave in place of results do not end as unhandled rejections", async () => {
-    const unhandled: unknown[] = [];
-    const onUnhandled = (reason: unknown) => unhandled.push(reason);
-    process.on("unhandledRejection", onUnhandled);
-    const { results } = await outcomes((items) =>
-      Promise.resolve(items.map((item) => Promise.reject(new Error(`no ${item}`)))),
-    );
-    await turn();
-    process.off("unhandledRejection", onUnhandled);
-    expect(results).toMatchObject(range(3).map(() => ({ reason: { code: "BATCHER_CONTRACT" } })));
+  test.each<[string, (items: readonly number[]) => unknown[]]>([
+    ["promises in place of results", (items) => items.map(no)],
+    ["an array of promises of the wrong length", (items) => [...items, 7].map(no)],
+    [
+      "promises behind settled results",
+      (items) => items.map((item) => ({ status: "fulfilled", value: no(item) })),
+    ],
+    [
+      "promises after a result that throws when it is read",
+      (items) => items.map((item) => (item === 0 ? hostile() : no(item))),
+    ],
+  ])("%s do not end as unhandled rejections", async (_, answer) => {
+    const { result, unhandled } = await withUnhandled(async () => {
+      const { results } = await outcomes(async (items) => answer(items));
+      return results;
+    });
+    expect(result).toMatchObject(range(3).map(() => ({ reason: { code: "BATCHER_CONTRACT" } })));
     expect(unhandled).toEqual([]);
+  });
+
+  test("promises that come after the time-out do not either", async () => {
+    const time = new VirtualTime();
+    const { result, unhandled } = await withUnhandled(async () => {
+      const settled = outcomes(
+        async (items) => {
+          await time.delay(100);
+          return items.map(no);
+        },
+        { batchTimeoutMs: 20, maxAttempts: 1, now: time.now, timers: time },
+      );
+      await time.advance(200);
+      return (await settled).results;
+    });
+    expect(result).toMatchObject(range(3).map(() => ({ reason: { code: "BATCHER_TIMEOUT" } })));
+    expect(unhandled).toEqual([]);
+  });
+
+  test("what a processor or a listener does to the array after it was given changes nothing", async () => {
+    const given: number[] = [];
+    const batcher = new BatchProcessor<number, number>(async (items) => {
+      given.push(...items);
+      queueMicrotask(() => queueMicrotask(() => (given.length = 0)));
+      return given;
+    });
+    batcher.on("batch", () => (given[0] = 7));
+    expect(await batcher.processBatch([1, 2])).toEqual([
+      { status: "fulfilled", value: 1 },
+      { status: "fulfilled", value: 2 },
+    ]);
+  });
+
+  test("a getter that does not answer the same twice is read once", async () => {
+    const { results } = await outcomes(async (items) =>
+      items.map(() => {
+        let reads = 0;
+        const promise = new Promise(() => undefined);
+        const get = () => (reads++ === 0 ? 1 : promise);
+        return Object.defineProperty({ status: "fulfilled" }, "value", { get, enumerable: true });
+      }),
+    );
+    expect(results).toEqual(range(3).map(() => ({ status: "fulfilled", value: 1 })));
+  });
+
+  test("rows with a status and more than a value or a reason are values", async () => {
+    const rows = [
+      { id: 1, status: "fulfilled", value: 12.5 },
+      { id: 2, status: "rejected", reason: "credit" },
+      { status: "fulfilled", value: 1, reason: 2 },
+    ];
+    const { results } = await outcomes(async () => rows);
+    expect(results).toEqual(rows.map((value) => ({ status: "fulfilled", value })));
+  });
+
+  test("a thrown value that throws when it is looked at is a broken contract, with a record", async () => {
+    const batcher = new BatchProcessor<number, number>(() => Promise.reject(revoked()));
+    const records: unknown[] = [];
+    batcher.on("batch", (record) => records.push(record));
+    await expect(batcher.add(1)).rejects.toMatchObject({ code: "BATCHER_CONTRACT" });
+    expect(records).toMatchObject([{ outcome: "failed", failed: 1 }]);
   });
 
   test("results of other items are found out where matches can tell", async () => {

@@ -10,6 +10,7 @@ import { ShareClock } from "../src/share-clock.ts";
 import { SizeCeiling } from "../src/size-ceiling.ts";
 import { sizeHintOf } from "../src/size-hint.ts";
 import { Trial } from "../src/trial.ts";
+import { Window } from "../src/window.ts";
 import { range } from "./support/backend.ts";
 import { Random } from "../bench/proof/random.ts";
 
@@ -83,8 +84,32 @@ describe("what a call is charged", () => {
       clock.start(ms);
       expect(clock.charge(ms - 1, ms)).toBe(1);
       clock.end(ms);
+      expect(clock.points).toBeLessThanOrEqual(2 * 4_096);
     }
     expect(clock.running).toBe(1);
+  });
+});
+
+function addTo(window: Window, count: number, saturated: boolean): void {
+  for (let index = 0; index < count; index++) window.add({ ...call(10), saturated }, 10, false);
+}
+
+describe("a window", () => {
+  test("in which most calls were not full is no measure of its settings", () => {
+    const window = new Window(home, 8, Infinity);
+    addTo(window, 5, false);
+    addTo(window, 4, true);
+    expect(window.complete).toBe(false);
+    addTo(window, 1, true);
+    expect(window.complete).toBe(true);
+  });
+
+  test("in which hardly any call was full is given up", () => {
+    const window = new Window(home, 8, Infinity);
+    addTo(window, 16, false);
+    expect(window.hopeless).toBe(false);
+    addTo(window, 1, false);
+    expect(window.hopeless).toBe(true);
   });
 });
 
@@ -221,31 +246,73 @@ describe("the size ceiling", () => {
     const ceiling = new SizeCeiling();
     ceiling.refuse(1_000, 0);
     expect(ceiling.at(1)).toBe(500);
-    ceiling.pass(700);
+    ceiling.pass(700, 1, 10);
     expect(ceiling.at(2)).toBe(700);
     ceiling.refuse(800, 3);
-    expect([ceiling.at(4), ceiling.refused]).toEqual([700, 800]);
+    expect([ceiling.at(4), ceiling.refusedAt(4)]).toEqual([700, 800]);
   });
 
   test("a limit that the server names is taken at its word", () => {
     const ceiling = new SizeCeiling();
     ceiling.refuse(1_000, 0, 640);
-    expect([ceiling.at(1), ceiling.refused]).toEqual([640, 641]);
+    expect([ceiling.at(1), ceiling.refusedAt(1)]).toEqual([640, 641]);
   });
 
-  test("a time-out lowers it when smaller calls pass; of a size that passed before only three in a row do", () => {
+  test("a time-out lowers it once for all calls under way; of a size that passed before only three in a row do", () => {
     const ceiling = new SizeCeiling();
-    ceiling.timeout(400, 0);
-    expect(ceiling.at(0)).toBe(Infinity);
-    ceiling.pass(100);
-    ceiling.timeout(400, 0);
+    for (let slot = 0; slot < 4; slot++) ceiling.timeout(400, 0, 30_000);
     expect(ceiling.at(0)).toBe(200);
-    ceiling.pass(200);
-    ceiling.timeout(200, 0);
-    ceiling.timeout(200, 0);
+    ceiling.pass(200, 0, 20_000);
+    ceiling.timeout(200, 0, 30_000);
+    ceiling.timeout(200, 0, 30_000);
     expect(ceiling.at(0)).toBe(200);
-    ceiling.timeout(200, 0);
+    ceiling.timeout(200, 0, 30_000);
     expect(ceiling.at(0)).toBe(100);
+  });
+
+  test("what a hang took away comes back call by call, and not when the size was the cause after all", () => {
+    const ceiling = new SizeCeiling();
+    ceiling.pass(100, 0, 20);
+    for (let size = 100; size >= 1; size >>= 1)
+      for (let slot = 0; slot < 3; slot++) ceiling.timeout(size, 0, 30_000);
+    expect(ceiling.at(0)).toBe(1);
+    const climb = () => {
+      for (let turns = 0; turns < 10; turns++) ceiling.pass(Math.min(ceiling.at(0), 100), 0, 20);
+      return ceiling.at(0);
+    };
+    expect(climb()).toBeGreaterThanOrEqual(100);
+    for (let slot = 0; slot < 3; slot++) ceiling.timeout(64, 0, 30_000);
+    expect(climb()).toBeLessThan(64);
+  });
+
+  test("full batches that fail as a whole bring it down, calls of one item never do", () => {
+    const ceiling = new SizeCeiling();
+    for (let turns = 0; turns < 100; turns++) {
+      ceiling.refuse(1, 0);
+      ceiling.timeout(1, 0, 30_000);
+      ceiling.suspect(1, 0);
+    }
+    expect(ceiling.at(0)).toBe(Infinity);
+    for (let turns = 0; turns < 2; turns++) ceiling.suspect(100, 0);
+    expect(ceiling.at(0)).toBe(Infinity);
+    ceiling.suspect(100, 0);
+    expect(ceiling.at(0)).toBe(50);
+    ceiling.pass(50, 0, 20);
+    for (let turns = 0; turns < 11; turns++) ceiling.suspect(50, 0);
+    expect(ceiling.at(0)).toBe(50);
+    ceiling.suspect(50, 0);
+    expect(ceiling.at(0)).toBe(25);
+  });
+
+  test("reading it changes nothing", () => {
+    const [read, unread] = [new SizeCeiling(), new SizeCeiling()];
+    for (const ceiling of [read, unread]) ceiling.refuse(1_000, 0);
+    for (let now = 0; now < 3_600_000; now += 15_000) {
+      read.at(now);
+      read.refusedAt(now);
+    }
+    expect(read.at(3_600_000)).toBe(unread.at(3_600_000));
+    expect(unread.at(3_600_000)).toBe(1_000);
   });
 
   test("is probed after 30 s, and later each time the probe is refused", () => {

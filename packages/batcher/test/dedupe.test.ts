@@ -1,8 +1,10 @@
 import { getEventListeners } from "node:events";
-import { expect, test } from "vitest";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { describe, expect, test } from "vitest";
 import { BatchProcessor } from "../src/index.ts";
 import type { BatchProcessorOptions } from "../src/index.ts";
-import { mostKept } from "../src/shared-jobs.ts";
+import { mostKept, mostKeptBytes } from "../src/kept-answers.ts";
 import { ManualBackend, range, watch } from "./support/backend.ts";
 import { turn, VirtualTime } from "./support/virtual-time.ts";
 
@@ -137,4 +139,95 @@ test("no more than so many answers are kept", async () => {
   expect(processed).toBe(mostKept + 1);
   await batcher.add(0, { dedupeKey: "0" });
   expect(processed).toBe(mostKept + 2);
+});
+
+/** Every call answers with its number. */
+function counting(dedupeWindowMs: number) {
+  const time = new VirtualTime();
+  let calls = 0;
+  const batcher = new BatchProcessor<string, number>(async (items) => items.map(() => ++calls), {
+    dedupeWindowMs,
+    now: time.now,
+    timers: time,
+  });
+  return { add: (key: string) => batcher.add(key, { dedupeKey: key }), batcher, time };
+}
+
+describe("kept answers", () => {
+  test("a shorter window holds for those that are kept already", async () => {
+    const { add, batcher, time } = counting(60_000);
+    await add("a");
+    batcher.tune({ dedupeWindowMs: 10 });
+    expect(await add("b")).toBe(2);
+    await time.advance(9);
+    expect([await add("a"), await add("b")]).toEqual([1, 2]);
+    await time.advance(1);
+    expect([await add("b"), await add("a")]).toEqual([3, 4]);
+  });
+
+  test("with a window of 0 nothing is kept any more, and a later one does not bring it back", async () => {
+    const { add, batcher, time } = counting(60_000);
+    await add("a");
+    batcher.tune({ dedupeWindowMs: 0 });
+    expect(await add("a")).toBe(2);
+    batcher.tune({ dedupeWindowMs: 60_000 });
+    expect(await add("a")).toBe(3);
+    await batcher.close();
+    expect(time.armed).toBe(0);
+  });
+
+  test("they are freed when the window is over, though nobody asks", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const time = new VirtualTime();
+    const answers: WeakRef<object>[] = [];
+    const batcher = new BatchProcessor<number, object>(
+      async (items) =>
+        items.map(() => {
+          const answer = {};
+          answers.push(new WeakRef(answer));
+          return answer;
+        }),
+      { dedupeWindowMs: 50, historyLimit: 1, now: time.now, timers: time },
+    );
+    await Promise.all(range(10).map((item) => batcher.add(item, { dedupeKey: `${item}` })));
+    await time.advance(50);
+    expect(time.armed).toBe(0);
+    await batcher.add(-1);
+    for (let turns = 0; turns < 10; turns++) {
+      await turn();
+      collect();
+    }
+    expect(answers.slice(0, 9).every((answer) => answer.deref() === undefined)).toBe(true);
+  });
+
+  test("no more bytes of text and binary data are kept than there may be", async () => {
+    const time = new VirtualTime();
+    let calls = 0;
+    const third = mostKeptBytes / 3 + 1;
+    const batcher = new BatchProcessor<string, { body: Uint8Array }>(
+      async (items) =>
+        items.map((item) => {
+          calls += 1;
+          return { body: new Uint8Array(item === "huge" ? mostKeptBytes + 1 : third) };
+        }),
+      { dedupeWindowMs: 1_000, now: time.now, timers: time },
+    );
+    const add = (key: string) => batcher.add(key, { dedupeKey: key });
+    for (const key of ["a", "b", "c", "c", "b"]) await add(key);
+    expect(calls).toBe(3);
+    await add("a");
+    expect(calls).toBe(4);
+    for (let again = 0; again < 2; again++) await add("huge");
+    expect(calls).toBe(6);
+  });
+});
+
+test("a wait that ends well leaves no timer of its deadline", async () => {
+  const { backend, batcher, time } = setUp();
+  const result = batcher.add("a", { dedupeKey: "k", deadlineMs: 1_000 });
+  await turn();
+  backend.call(0).answer(["A"]);
+  await result;
+  expect(time.armed).toBe(0);
 });

@@ -19,7 +19,7 @@ function job(item: number, wish: Wish = {}) {
   const host = { onSettled: () => undefined };
   const terms = Object.assign(new JobTerms(), { key, bytes });
   const made = new Job<number, number>(item, { at, host }, priority, terms, ignore, ignore);
-  if (deadlineMs !== Infinity) made.dueWithin(deadlineMs);
+  if (deadlineMs !== Infinity) made.dueBy(at + deadlineMs, deadlineMs);
   return made;
 }
 

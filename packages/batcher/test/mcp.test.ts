@@ -8,6 +8,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { BatchProcessor } from "../src/index.ts";
 import { batchCall, batchTool, requestContext } from "../src/mcp.ts";
+import { abandonedAfter } from "../src/mcp-tool-call.ts";
 import type { BatchCallTool, HandlerExtra, TextToolResult, ToolResult } from "../src/mcp.ts";
 import { range } from "./support/backend.ts";
 import { turn, VirtualTime } from "./support/virtual-time.ts";
@@ -261,7 +262,7 @@ describe("batch_call", () => {
     expect(signals.slice(1).every(({ aborted }) => aborted)).toBe(true);
   });
 
-  test("a call that never answers ends after callTimeoutMs, and no timer is left", async () => {
+  test("a call that never answers ends after callTimeoutMs, and no timer is left once its slot is free again", async () => {
     const time = new VirtualTime();
     let aborted = false;
     const callTool = (name: string, args: unknown, { signal }: { signal: AbortSignal }) => {
@@ -277,6 +278,7 @@ describe("batch_call", () => {
       { ok: true },
     ]);
     expect(aborted).toBe(true);
+    await time.advance(100 * abandonedAfter);
     expect(time.armed).toBe(0);
   });
 

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from "vitest";
-import { addedWhenIdle } from "../bench/proof/idle.ts";
+import { lingerCost } from "../bench/proof/idle.ts";
 import { shift } from "../bench/proof/cost-model.ts";
 import type { CostModel } from "../bench/proof/cost-model.ts";
 import { heldOutModels } from "../bench/proof/held-out.ts";
@@ -8,6 +8,7 @@ import type { SetResult } from "../bench/proof/prove.ts";
 import { Random } from "../bench/proof/random.ts";
 import { simulate } from "../bench/proof/simulator.ts";
 import { trainModels } from "../bench/proof/train.ts";
+import { unseenModels } from "../bench/proof/unseen.ts";
 import { BatchProcessor } from "../src/index.ts";
 import { range } from "./support/backend.ts";
 import { VirtualTime } from "./support/virtual-time.ts";
@@ -70,10 +71,16 @@ test("the models to tune on and the models of the claim are different ones", () 
   expect(heldOutModels.length).toBeGreaterThanOrEqual(12);
   const trained = new Set(durations(trainModels));
   expect(durations(heldOutModels).filter((duration) => trained.has(duration))).toEqual([]);
+  const known = new Set([...trainModels, ...heldOutModels].map(({ name }) => name));
+  expect(unseenModels.length).toBeGreaterThanOrEqual(6);
+  expect(unseenModels.filter(({ name }) => known.has(name))).toEqual([]);
 });
 
-test("nothing is added to the wait of a lone item when idle", async () => {
-  expect(await addedWhenIdle(100)).toBeLessThanOrEqual(1);
+test("what lingerMs adds is measured where items meet running batches, and is none without it", async () => {
+  const [without, withLinger] = [await lingerCost(0, 10, 500), await lingerCost(20, 10, 500)];
+  expect(without.addedP99Ms).toBeLessThanOrEqual(1);
+  expect(withLinger.addedP99Ms).toBeGreaterThanOrEqual(without.addedP99Ms);
+  expect(withLinger.addedP99Ms).toBeLessThanOrEqual(20);
 });
 
 test.each(["contention", "small fixed cost", "body limit"])(

@@ -94,6 +94,46 @@ describe("poison", () => {
     expect(results.at(-1)).toMatchObject({ reason: outage });
   });
 
+  test("bad items that stand together cost their neighbours nothing, wherever they are", async () => {
+    for (const count of [2, 3, 5, 20, 50])
+      for (let from = 0; from + count <= 100; from += 7) {
+        const poison = range(count, from);
+        const batcher = batcherOf(poisonOn(...poison), { idempotent: true });
+        expect(await fates(batcher, range(100))).toEqual(poison);
+      }
+  });
+
+  test.each([2, 3, 4, 8])(
+    "every %ith item bad costs hardly more than one by one",
+    async (every) => {
+      const poison = range(256).filter((item) => item % every === every - 1);
+      const backend = poisonOn(...poison);
+      expect(await fates(batcherOf(backend, { idempotent: true }), range(256))).toEqual(poison);
+      expect(backend.calls.length).toBeLessThanOrEqual(256 + 24);
+    },
+  );
+
+  test("an outage that begins in the middle of a search ends it after few more calls", async () => {
+    let calls = 0;
+    const down = new Error("down");
+    const backend = failingOn((items) => (++calls > 5 || items.includes(200) ? down : undefined));
+    const results = await batcherOf(backend, { idempotent: true }).processBatch(range(256));
+    expect(results.filter(({ status }) => status === "fulfilled").length).toBeGreaterThan(0);
+    expect(backend.calls.length).toBeLessThanOrEqual(70);
+  });
+
+  test("a verdict other than poison for a single sample ends the search and blames nobody for it", async () => {
+    const down = httpError(401);
+    let calls = 0;
+    const backend = failingOn(() => (++calls > 10 ? down : new Error("poison")));
+    const results = await batcherOf(backend, { idempotent: true }).processBatch(range(256));
+    expect(backend.calls).toHaveLength(11);
+    const blamed = results.filter(
+      (result) => result.status === "rejected" && result.reason instanceof BatchItemError,
+    );
+    expect(blamed).toHaveLength(1);
+  });
+
   test("a fatal error in the middle of the search ends it", async () => {
     const backend = failingOn((items) => (items.length > 2 ? new Error("poison") : httpError(401)));
     const results = await batcherOf(backend, { idempotent: true }).processBatch(range(8));
@@ -152,10 +192,12 @@ describe("too large", () => {
     const backend = limit(30);
     const batcher = batcherOf(backend, { maxBatchSize: 60, now: time.now, timers: time });
     await batcher.processBatch(range(60));
+    await turn();
     expect(batcher.stats().sizeLimit).toBe(30);
     await time.advance(30_000);
     expect(batcher.stats().sizeLimit).toBe(60);
     await batcher.processBatch(range(60));
+    await turn();
     expect(batcher.stats().sizeLimit).toBe(30);
     await time.advance(30_000);
     expect(batcher.stats().sizeLimit).toBe(30);
@@ -173,6 +215,31 @@ describe("too large", () => {
     expect(results[3]).toMatchObject({
       reason: { code: "BATCHER_ITEM_FAILED", cause: { status: 413 } },
     });
+  });
+
+  test.each([
+    ["alone", [3]],
+    ["in company", range(100)],
+  ])(
+    "one item that is too large, sent %s, leaves the size of batches as it is",
+    async (_, items) => {
+      const backend = failingOn((batch) => (batch.includes(3) ? httpError(413) : undefined));
+      const batcher = batcherOf(backend, { maxBatchSize: 100 });
+      await batcher.processBatch(range(100, 1_000));
+      expect(await fates(batcher, items)).toEqual([3]);
+      await turn();
+      expect(batcher.stats().sizeLimit).toBe(100);
+    },
+  );
+
+  test("a limit is learned although an item in the same batch is too large on its own", async () => {
+    const backend = failingOn((items) =>
+      items.length > 30 || items.includes(3) ? httpError(413) : undefined,
+    );
+    const batcher = batcherOf(backend, { maxBatchSize: 100 });
+    expect(await fates(batcher, range(100))).toEqual([3]);
+    await turn();
+    expect(batcher.stats().sizeLimit).toBe(25);
   });
 
   test("an item whose neighbours were aborted is not blamed for a call it was not alone in", async () => {

@@ -1,4 +1,5 @@
-import { expect, test } from "vitest";
+import { AsyncLocalStorage } from "node:async_hooks";
+import { expect, test, vi } from "vitest";
 import { BatchClosedError, BatcherReentryError, BatchProcessor } from "../src/index.ts";
 import type { BatchProcessorOptions } from "../src/index.ts";
 import { range } from "./support/backend.ts";
@@ -112,6 +113,18 @@ test("drain inside a processor is refused, close inside one returns at once", as
   expect(await batcher.add(7)).toBe(7);
   expect(seen).toEqual([expect.any(BatcherReentryError), expect.any(BatchClosedError)]);
   await batcher.close();
+});
+
+test("add does not look for the call it is in while no call is under way", async () => {
+  const batcher = new BatchProcessor<number, number>(async (items) => [...items]);
+  await batcher.add(1);
+  const looked = vi.spyOn(AsyncLocalStorage.prototype, "getStore");
+  const before = looked.mock.calls.length;
+  const second = batcher.add(1);
+  const during = looked.mock.calls.length;
+  looked.mockRestore();
+  await second;
+  expect(during - before).toBe(0);
 });
 
 async function turns(count: number): Promise<void> {

@@ -7,6 +7,12 @@ import { VirtualTime } from "./support/virtual-time.ts";
 
 const wall = () => Date.parse("Sun, 06 Nov 1994 08:49:37 GMT");
 
+function circular(): object {
+  const error: { cause?: object } = {};
+  error.cause = error;
+  return error;
+}
+
 describe("what a server asks to wait", () => {
   test.each<[unknown, number | undefined]>([
     [{ retryAfterMs: 250 }, 250],
@@ -19,6 +25,17 @@ describe("what a server asks to wait", () => {
     [{ headers: { "retry-after": "Sun, 06 Nov 1994 08:49:47 GMT" } }, 10_000],
     [{ headers: { "retry-after": "Sun, 06 Nov 1994 08:49:27 GMT" } }, 0],
     [{ headers: { "retry-after": "soon" } }, undefined],
+    [{ retryAfterMs: "300" }, 300],
+    [{ retryAfterMs: "soon" }, undefined],
+    [{ headers: { "RETRY-AFTER": "3" } }, 3_000],
+    [{ headers: { "retry-after": ["3", "5"] } }, 3_000],
+    [{ headers: Object.assign(Object.create(null), { "retry-after": "3" }) }, 3_000],
+    [{ headers: new Map([["Retry-After", "3"]]) }, 3_000],
+    [{ headers: { "retry-after-ms": "250", "retry-after": "1" } }, 250],
+    [{ response: { headers: { "Retry-After-Ms": 250 } } }, 250],
+    [{ cause: { cause: { headers: { "retry-after": "3" } } } }, 3_000],
+    [{ retryAfterMs: 1, cause: { retryAfterMs: 2 } }, 1],
+    [circular(), undefined],
     [
       {
         headers: {

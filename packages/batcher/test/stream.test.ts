@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { expect, test } from "vitest";
 import { BatchProcessor } from "../src/index.ts";
 import { ManualBackend, range, watch } from "./support/backend.ts";
@@ -39,7 +40,7 @@ test("no more than windowItems are read ahead of the consumer", async () => {
   for (let taken = 1; taken <= 30; taken++) {
     await results.next();
     await turn();
-    expect(read).toBeLessThanOrEqual(taken + 11);
+    expect(read).toBeLessThanOrEqual(taken + 10);
   }
   await results.return?.();
   const { accepted } = batcher.stats();
@@ -166,3 +167,26 @@ async function* brokenSource(): AsyncGenerator<number> {
   yield 2;
   throw new Error("source broke");
 }
+
+test("no more than windowItems are read before the first result either", async () => {
+  for (const windowItems of [1, 2, 5]) {
+    let read = 0;
+    function* source() {
+      for (;;) yield read++;
+    }
+    const backend = new ManualBackend<number, number>();
+    const batcher = new BatchProcessor(backend.process);
+    const results = batcher.stream(source(), { windowItems })[Symbol.asyncIterator]();
+    void results.next();
+    await turn();
+    expect(read).toBe(windowItems);
+    void results.return?.();
+  }
+});
+
+test("a stream that has ended leaves no listener on its signal", async () => {
+  const batcher = new BatchProcessor<number, number>(echo);
+  const { signal } = new AbortController();
+  await collect(batcher.stream(range(5), { signal }));
+  expect(getEventListeners(signal, "abort")).toEqual([]);
+});

@@ -14,6 +14,9 @@ const WARM_UP_REQUESTS = 20_000;
 const COUNTED_REQUESTS = 10_000;
 const VALGRIND = ["--tool=callgrind", "--callgrind-out-file=/dev/null"];
 const NODE = [
+  "--min-semi-space-size=16",
+  "--max-semi-space-size=16",
+  "--initial-old-space-size=256",
   "--predictable",
   "--predictable-gc-schedule",
   "--single-threaded",

@@ -291,10 +291,7 @@ export class Exchange implements Discarding, Dispatcher.DispatchHandler {
   }
 }
 
-/**
- * Undici waits for as long again after each answer that only informs. Not a private method: V8 would brand every
- * exchange for it, which costs a third of a request.
- */
+/** Undici waits for as long again after each answer that only informs. */
 function checkPatience({ options, assignedAt }: Exchange, carrier: Carrier): void {
   const limitMs = options.headersTimeout ?? carrier.headersTimeoutMs;
   if (limitMs !== 0 && carrier.now() - assignedAt >= limitMs)

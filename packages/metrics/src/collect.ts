@@ -1,10 +1,12 @@
 import { LabelValues } from "./cardinality.ts";
 import { InvalidFamilyError, InvalidOptionError, InvalidSampleError } from "./errors.ts";
 import { checkFamily } from "./family-check.ts";
-import type { FamilyTable, Labels } from "./family-table.ts";
+import type { FamilyTable, Labels, Source } from "./family-table.ts";
 import { HistogramCells } from "./histogram-cells.ts";
 import type { HistogramFamily, MetricFamily } from "./metric-families.ts";
+import { ignoreRejection } from "./safe-emit.ts";
 import { ScalarReader } from "./scalar-reader.ts";
+import type { ReadContext } from "./scalar-reader.ts";
 
 /**
  * Anything that describes its own metrics. `on` and `off` are needed for histograms only; their parameters are `never` so that
@@ -16,10 +18,9 @@ export interface Collectable {
   off?(event: never, listener: never): unknown;
 }
 
-export interface CollectContext {
+export interface CollectContext extends ReadContext {
   readonly table: FamilyTable;
   readonly maxLabelValues: number;
-  readonly failed: (family: string, error: unknown) => void;
 }
 
 /** The series and listeners of one component. Created whole or not at all. */
@@ -28,7 +29,7 @@ export class Collection implements Disposable {
   readonly #labels: Labels;
   readonly #context: CollectContext;
   readonly #readers: { readonly family: string; readonly reader: ScalarReader }[] = [];
-  readonly #undo: (() => void)[] = [];
+  readonly #undo: { readonly family: string; readonly run: () => void }[] = [];
 
   constructor(component: Collectable, labels: Labels, context: CollectContext) {
     this.#component = component;
@@ -50,22 +51,33 @@ export class Collection implements Disposable {
       .filter(({ count }) => count > 0);
   }
 
+  /** Never throws: an `off` that does keeps nothing else from being let go. */
   [Symbol.dispose](): void {
-    for (const undo of this.#undo.splice(0).toReversed()) undo();
+    for (const { family, run } of this.#undo.splice(0).toReversed()) {
+      try {
+        run();
+      } catch (error) {
+        this.#context.failed(family, error);
+      }
+    }
   }
 
   #add(family: MetricFamily): void {
-    const { table, maxLabelValues, failed } = this.#context;
+    const { name } = family;
+    const { table, maxLabelValues } = this.#context;
+    const add = (values: Source["values"]): void => {
+      this.#undo.push({ family: name, run: table.add(family, { labels: this.#labels, values }) });
+    };
     const limits = family.labels.map(() => new LabelValues(maxLabelValues));
     if (family.type === "histogram") {
       const values = new HistogramCells([...family.buckets], family.labels, limits);
-      this.#undo.push(table.add(family, { labels: this.#labels, values }));
+      add(values);
       this.#listen(family, values);
       return;
     }
-    const values = new ScalarReader(family, limits, failed);
-    this.#undo.push(table.add(family, { labels: this.#labels, values }));
-    this.#readers.push({ family: family.name, reader: values });
+    const values = new ScalarReader(family, limits, this.#context);
+    add(values);
+    this.#readers.push({ family: name, reader: values });
   }
 
   #listen(family: HistogramFamily, cells: HistogramCells): void {
@@ -82,7 +94,8 @@ export class Collection implements Disposable {
       }
     };
     component.on(family.event as never, listener as never);
-    this.#undo.push(() => component.off?.(family.event as never, listener as never));
+    const run = () => component.off?.(family.event as never, listener as never);
+    this.#undo.push({ family: family.name, run });
   }
 }
 
@@ -100,14 +113,29 @@ function familiesOf(component: Collectable): readonly MetricFamily[] {
 
 function observe(family: HistogramFamily, cells: HistogramCells, event: never): void {
   const value = family.value(event);
-  if (!Number.isFinite(value)) throw new InvalidSampleError(family.name, "a finite value", value);
+  if (!Number.isFinite(value)) {
+    ignoreRejection(value);
+    throw new InvalidSampleError(family.name, "a finite value", value);
+  }
   if (family.labels.length === 0) {
     cells.observe([], value);
     return;
   }
   const labels = family.labelsOf?.(event) ?? {};
   cells.observe(
-    family.labels.map((name) => labels[name] ?? ""),
+    family.labels.map((name) => labelValue(family, labels, name)),
     value,
   );
+}
+
+function labelValue(
+  family: HistogramFamily,
+  labels: Readonly<Record<string, unknown>>,
+  name: string,
+): string {
+  const value = Object.hasOwn(labels, name) ? (labels[name] ?? "") : "";
+  if (typeof value !== "string") {
+    throw new InvalidSampleError(family.name, `the label ${name} as a string`, value);
+  }
+  return value;
 }

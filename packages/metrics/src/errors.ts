@@ -83,6 +83,20 @@ export class InvalidSampleError extends MetricsError {
   }
 }
 
+/** `METRICS_NESTED_READ`: a component's `read()` asks for all series, which would ask for its own again. */
+export class NestedReadError extends MetricsError {
+  override readonly name = "NestedReadError";
+  readonly family: string;
+
+  constructor(family: string, call: string) {
+    super(
+      "METRICS_NESTED_READ",
+      `${call}: called while the family ${family} is read; call it outside of read() and of collectError listeners`,
+    );
+    this.family = family;
+  }
+}
+
 /** `METRICS_UNSUPPORTED_SERVER`: the object is not an MCP server of a known shape. */
 export class UnsupportedServerError extends MetricsError {
   override readonly name = "UnsupportedServerError";

@@ -65,7 +65,9 @@ export class EventLoopMonitor {
 
   #window(): Window {
     const now = this.#now();
-    if (now - this.#younger.startedMs >= WINDOW_MS) {
+    const elapsedMs = now - this.#younger.startedMs;
+    // Below 0 the clock was set back: the windows would stand still until it has caught up.
+    if (elapsedMs >= WINDOW_MS || elapsedMs < 0) {
       const restarted = this.#older;
       restarted.delays.reset();
       restarted.utilization = performance.eventLoopUtilization();

@@ -1,5 +1,6 @@
 import { Registry } from "@prometheus-io/client";
 import type { Metric } from "@prometheus-io/client";
+import type { Exemplar } from "./exemplar.ts";
 import type { TableFamily } from "./family-table.ts";
 import { HistogramCells } from "./histogram-cells.ts";
 import type { ExpositionFormat } from "./negotiate.ts";
@@ -11,6 +12,12 @@ interface Line {
   /** Written after `labels`. The registry formats each object once and remembers it. */
   readonly sharedLabels: Readonly<Record<string, string>>;
   readonly value: number;
+  /** Written in OpenMetrics only. */
+  readonly exemplar?: {
+    readonly labelSet: Readonly<Record<string, string>>;
+    readonly value: number;
+    readonly timestamp: number;
+  };
 }
 
 const CONTENT_TYPES = {
@@ -62,7 +69,7 @@ class FamilyMetric {
   get(): { name: string; help: string; type: TableFamily["type"]; values: readonly Line[] } {
     const { name, help, type } = this;
     const values: Line[] = [];
-    for (const { labels, values: source } of this.#family.sources.values()) {
+    for (const { labels, values: source } of Array.from(this.#family.sources.values())) {
       if (source instanceof HistogramCells) this.#histogramLines(labels, source, values);
       else {
         for (const sample of source.read()) values.push({ ...sample, sharedLabels: labels });
@@ -82,7 +89,9 @@ class FamilyMetric {
       let count = 0;
       for (const [index, labels] of this.#bounds.entries()) {
         count += cell.counts[index] as number;
-        lines.push({ metricName: `${name}_bucket`, labels, sharedLabels, value: count });
+        const line = { metricName: `${name}_bucket`, labels, sharedLabels, value: count };
+        const exemplar = cell.exemplars?.[index];
+        lines.push(exemplar === undefined ? line : { ...line, exemplar: written(exemplar) });
       }
       lines.push({ metricName: `${name}_sum`, labels: NONE, sharedLabels, value: cell.sum });
       lines.push({ metricName: `${name}_count`, labels: NONE, sharedLabels, value: count });
@@ -100,6 +109,10 @@ class FamilyMetric {
     }
     return labels;
   }
+}
+
+function written({ traceId, spanId, value, seconds }: Exemplar): Line["exemplar"] & object {
+  return { labelSet: { trace_id: traceId, span_id: spanId }, value, timestamp: seconds };
 }
 
 const NONE: Readonly<Record<string, string>> = {};

@@ -5,6 +5,8 @@ import { isLabelName } from "./options.ts";
 const METRIC_NAME = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/;
 const UNIT = /^[a-z]*$/;
 const RESERVED_SUFFIX = /_(?:total|bucket|sum|count|created|info)$/;
+const MAX_NAME_LENGTH = 255;
+const MAX_HELP_LENGTH = 1_024;
 const MAX_LABELS = 16;
 const MAX_BUCKETS = 200;
 
@@ -22,14 +24,15 @@ export function checkFamily(family: MetricFamily): void {
 }
 
 function checkNames({ name, type, help, unit }: MetricFamily): void {
-  if (typeof name !== "string" || !METRIC_NAME.test(name)) {
-    throw new InvalidFamilyError("(unnamed)", "a Prometheus metric name", name);
+  if (typeof name !== "string" || !METRIC_NAME.test(name) || name.length > MAX_NAME_LENGTH) {
+    const expected = `a Prometheus metric name of at most ${MAX_NAME_LENGTH} characters`;
+    throw new InvalidFamilyError("(unnamed)", expected, name);
   }
   if (type !== "counter" && type !== "gauge" && type !== "histogram") {
     throw new InvalidFamilyError(name, "the type counter, gauge or histogram", type);
   }
-  if (typeof help !== "string" || help === "") {
-    throw new InvalidFamilyError(name, "a help text", help);
+  if (typeof help !== "string" || help === "" || help.length > MAX_HELP_LENGTH) {
+    throw new InvalidFamilyError(name, `a help text of 1 to ${MAX_HELP_LENGTH} characters`, help);
   }
   if (typeof unit !== "string" || !UNIT.test(unit)) {
     throw new InvalidFamilyError(name, "a unit of lower-case letters, or an empty one", unit);

@@ -1,5 +1,6 @@
 import { MAX_SERIES, OTHER } from "./cardinality.ts";
 import type { LabelValues } from "./cardinality.ts";
+import type { Exemplar } from "./exemplar.ts";
 
 export interface HistogramCell {
   /** Without the labels whose value is empty. */
@@ -7,6 +8,8 @@ export interface HistogramCell {
   /** Observations in each bucket, not cumulative; the last one is beyond every bound. */
   readonly counts: Float64Array;
   sum: number;
+  /** By bucket; absent until one was observed. */
+  exemplars?: (Exemplar | undefined)[];
 }
 
 type Node = Map<string, Node | HistogramCell>;
@@ -39,13 +42,14 @@ export class HistogramCells {
   }
 
   /** `values` are those of the labels, in their order, empty for none. The array is not kept. */
-  observe(values: readonly string[], value: number): void {
+  observe(values: readonly string[], value: number, exemplar?: Exemplar): void {
     const cell = this.#find(values) ?? this.#admit(values);
     const { buckets } = this;
     let index = 0;
     while (index < buckets.length && value > (buckets[index] as number)) index += 1;
     cell.counts[index] = (cell.counts[index] as number) + 1;
     cell.sum += value;
+    if (exemplar !== undefined) (cell.exemplars ??= [])[index] = exemplar;
   }
 
   #find(values: readonly string[]): HistogramCell | undefined {

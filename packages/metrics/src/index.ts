@@ -9,6 +9,7 @@ export {
   InvalidSampleError,
   MetricsClosedError,
   MetricsError,
+  NestedReadError,
   UnsupportedServerError,
 } from "./errors.ts";
 export { MCP_METHODS } from "./methods.ts";

@@ -7,7 +7,10 @@ export interface HasOperations {
   readonly operations: Pick<OperationMetrics, "start">;
 }
 
-export type MeasuredCall = Pick<Operation, "method" | "tool" | "transport" | "protocolVersion">;
+export type MeasuredCall = Pick<
+  Operation,
+  "method" | "tool" | "transport" | "protocolVersion" | "traceparent"
+>;
 
 export interface MeasureToolsOptions {
   /** Default: `http` when the request came with HTTP data, else `stdio`. */
@@ -26,7 +29,10 @@ interface ProtocolServer {
 type RequestHandler = (request: ToolRequest, context: RequestContext) => unknown;
 
 interface ToolRequest {
-  readonly params?: { readonly name?: unknown };
+  readonly params?: {
+    readonly name?: unknown;
+    readonly _meta?: { readonly traceparent?: unknown };
+  };
 }
 
 interface RequestContext {
@@ -137,11 +143,13 @@ function describeCall(
     options.protocolVersion ??
     protocol.getNegotiatedProtocolVersion?.() ??
     headers?.["mcp-protocol-version"];
+  const traceparent = request.params?._meta?.traceparent;
   return {
     method: TOOLS_CALL,
     tool: known ? name : OTHER,
     transport: options.transport ?? (overHttp ? "http" : "stdio"),
     ...(typeof version === "string" ? { protocolVersion: version } : {}),
+    ...(typeof traceparent === "string" ? { traceparent } : {}),
   };
 }
 

@@ -2,7 +2,7 @@ import { EventEmitter } from "eventemitter3";
 import { LabelValues } from "./cardinality.ts";
 import { Collection } from "./collect.ts";
 import type { Collectable } from "./collect.ts";
-import { MetricsClosedError } from "./errors.ts";
+import { MetricsClosedError, NestedReadError } from "./errors.ts";
 import { Exposition } from "./exposition.ts";
 import { FamilyTable } from "./family-table.ts";
 import type { Labels } from "./family-table.ts";
@@ -14,7 +14,7 @@ import { OperationMetrics, durationFamily, operationSeries } from "./operations.
 import { constantLabels, requireObject, resolveOptions } from "./options.ts";
 import type { MetricsOptions, ResolvedOptions } from "./options.ts";
 import { RuntimeMetrics } from "./runtime.ts";
-import { safely } from "./safe-emit.ts";
+import { ignoreRejection, safely } from "./safe-emit.ts";
 import { snapshotOf } from "./snapshot.ts";
 import type { FamilySnapshot } from "./snapshot.ts";
 
@@ -57,6 +57,8 @@ export class Metrics extends EventEmitter<MetricsEvents> implements Disposable {
   readonly #errors = new Map<string, number>();
   readonly #failedFamilies: LabelValues;
   #scrapes = 0;
+  /** What is being read right now. */
+  #reading: { readonly family: string; refused: boolean } | undefined;
   #closed = false;
 
   /** Throws `InvalidOptionError` for a wrong option. */
@@ -96,6 +98,7 @@ export class Metrics extends EventEmitter<MetricsEvents> implements Disposable {
       table: this.#table,
       maxLabelValues: this.#options.maxLabelValues,
       failed: (family, error) => this.#failed(family, error),
+      reading: (family, read) => this.#read(family, read),
     });
     this.#collections.add(collection);
     return {
@@ -107,10 +110,12 @@ export class Metrics extends EventEmitter<MetricsEvents> implements Disposable {
   }
 
   /** The text of all series, in the format an `Accept` header asks for: Prometheus text or OpenMetrics. */
-  async exposition(accept?: string): Promise<{ contentType: string; body: string }> {
-    this.#assertOpen("exposition");
-    this.#scrapes += 1;
-    return await this.#exposition.render(negotiateFormat(accept));
+  exposition(accept?: string): Promise<{ contentType: string; body: string }> {
+    return this.#unlessReading("exposition", async () => {
+      this.#assertOpen("exposition");
+      this.#scrapes += 1;
+      return await this.#exposition.render(negotiateFormat(accept));
+    });
   }
 
   /**
@@ -126,12 +131,14 @@ export class Metrics extends EventEmitter<MetricsEvents> implements Disposable {
   }
 
   /** All series as plain objects, by family name; with `only`, nothing but these families is read. */
-  async snapshot(only?: ReadonlySet<string>): Promise<Readonly<Record<string, FamilySnapshot>>> {
-    this.#assertOpen("snapshot");
-    const families = this.#table.families();
-    return snapshotOf(
-      only === undefined ? families : families.filter(({ name }) => only.has(name)),
-    );
+  snapshot(only?: ReadonlySet<string>): Promise<Readonly<Record<string, FamilySnapshot>>> {
+    return this.#unlessReading("snapshot", async () => {
+      this.#assertOpen("snapshot");
+      const families = this.#table.families();
+      return snapshotOf(
+        only === undefined ? families : families.filter(({ name }) => only.has(name)),
+      );
+    });
   }
 
   stats(): MetricsStats {
@@ -185,6 +192,29 @@ export class Metrics extends EventEmitter<MetricsEvents> implements Disposable {
     const counted = this.#failedFamilies.admit(family);
     this.#errors.set(counted, (this.#errors.get(counted) ?? 0) + 1);
     safely(() => this.emit("collectError", { family, error }));
+  }
+
+  #read<R>(family: string, read: () => R): R {
+    this.#reading = { family, refused: false };
+    try {
+      return read();
+    } finally {
+      this.#reading = undefined;
+    }
+  }
+
+  /** A read that asks for all series would never end. It is told so; when it does not look, the process goes on. */
+  #unlessReading<R>(call: string, run: () => Promise<R>): Promise<R> {
+    const reading = this.#reading;
+    if (reading === undefined) return run();
+    const error = new NestedReadError(reading.family, call);
+    if (!reading.refused) {
+      reading.refused = true;
+      this.#failed(reading.family, error);
+    }
+    const refused = Promise.reject<R>(error);
+    ignoreRejection(refused);
+    return refused;
   }
 
   #dropped(): Map<string, number> {

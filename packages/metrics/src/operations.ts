@@ -1,5 +1,6 @@
 import { LabelValues } from "./cardinality.ts";
 import { InvalidSampleError } from "./errors.ts";
+import { exemplarOf } from "./exemplar.ts";
 import type { FamilyShape } from "./family-table.ts";
 import { HistogramCells } from "./histogram-cells.ts";
 import { MCP_METHODS, MCP_VERSIONS } from "./methods.ts";
@@ -18,6 +19,8 @@ export interface Operation {
   /** `stdio` is written as `pipe` and `http` as `tcp`, as the OpenTelemetry conventions do; other names as they are. */
   readonly transport: "stdio" | "http" | (string & {});
   readonly protocolVersion?: string;
+  /** `params._meta.traceparent` of the request: an exemplar in OpenMetrics when its trace is sampled. */
+  readonly traceparent?: string | undefined;
 }
 
 export interface Stopwatch {
@@ -73,7 +76,10 @@ export class OperationMetrics {
     values[2] = operation.errorType ?? "";
     values[3] = networkTransport(transport);
     values[4] = operation.protocolVersion ?? "";
-    this.#series.durations.observe(values, durationSeconds);
+    const { traceparent } = operation;
+    const exemplar =
+      traceparent === undefined ? undefined : exemplarOf(traceparent, durationSeconds);
+    this.#series.durations.observe(values, durationSeconds, exemplar);
     if (method === "tools/call" && tool !== undefined)
       this.#series.tiers.count(tool, durationSeconds);
   }

@@ -34,6 +34,8 @@ const DEFAULT_TIERS = {
 
 const MAX_TIERS = 50;
 const MAX_LABEL_VALUES = 10_000;
+const MAX_CONSTANT_LABELS = 32;
+const MAX_CONSTANT_LENGTH = 1_024;
 const LABEL_NAME = /^(?!__)[a-zA-Z_][a-zA-Z0-9_]*$/;
 const RESERVED_LABELS = new Set(["le", "quantile"]);
 
@@ -66,6 +68,10 @@ export function constantLabels(
   labels: Readonly<Record<string, string>>,
 ): Readonly<Record<string, string>> {
   requireObject(option, labels);
+  const count = Object.keys(labels).length;
+  if (count > MAX_CONSTANT_LABELS) {
+    throw new InvalidOptionError(option, `at most ${MAX_CONSTANT_LABELS} labels`, count);
+  }
   for (const [name, value] of Object.entries(labels)) {
     if (!isLabelName(name)) {
       const expected = "label names of letters, digits and _, not reserved by Prometheus";
@@ -73,6 +79,10 @@ export function constantLabels(
     }
     if (typeof value !== "string") {
       throw new InvalidOptionError(`${option}.${name}`, "a string", value);
+    }
+    if (value.length > MAX_CONSTANT_LENGTH || !value.isWellFormed()) {
+      const expected = `well-formed text of at most ${MAX_CONSTANT_LENGTH} characters`;
+      throw new InvalidOptionError(`${option}.${name}`, expected, value);
     }
   }
   return { ...labels };

@@ -28,7 +28,7 @@ export function snapshotOf(families: readonly TableFamily[]): Record<string, Fam
 
 function familySnapshot({ type, help, unit, sources }: TableFamily): FamilySnapshot {
   const samples: (ScalarSnapshot | HistogramSnapshot)[] = [];
-  for (const { labels: constants, values } of sources.values()) {
+  for (const { labels: constants, values } of Array.from(sources.values())) {
     if (values instanceof HistogramCells) {
       for (const cell of values.cells) samples.push(histogram(cell, values.buckets, constants));
     } else {

@@ -38,6 +38,25 @@ describe("collection: components", () => {
     expect(reads).toBe(1);
   });
 
+  test("counters cost their component nothing: it is not listened to, wrapped or changed", async () => {
+    using metrics = plainMetrics();
+    const touched: PropertyKey[] = [];
+    const jobs = { done: 0, on: () => undefined, off: () => undefined };
+    const families = [counter("jobs_total", () => jobs.done)];
+    const watched = new Proxy(
+      { ...jobs, metricFamilies: () => families },
+      {
+        get: (target, key) => (touched.push(key), Reflect.get(target, key)),
+        set: (_, key) => (touched.push(key), false),
+        defineProperty: (_, key) => (touched.push(key), false),
+      },
+    );
+    metrics.collect(watched);
+    jobs.done += 1;
+    expect(await samplesOf(metrics, "jobs_total")).toMatchObject([{ value: 1 }]);
+    expect([...new Set(touched)]).toEqual(["metricFamilies"]);
+  });
+
   test("a histogram takes what the component emits", async () => {
     using metrics = plainMetrics();
     const cache = new FakeCache();

@@ -127,7 +127,7 @@ describe("metrics: what they say about themselves", () => {
   });
 });
 
-test.each(["index.ts", "mcp.ts", "alerts.ts"])("importing %s loads no MCP SDK", (file) => {
+test.each(["index.ts", "mcp.ts", "alerts.ts", "otel.ts"])("importing %s loads no SDK", (file) => {
   const entry = JSON.stringify(new URL(`../src/${file}`, import.meta.url).href);
   const script = `
     import { registerHooks } from "node:module";
@@ -144,5 +144,5 @@ test.each(["index.ts", "mcp.ts", "alerts.ts"])("importing %s loads no MCP SDK", 
   const { stdout } = spawnSync(process.execPath, ["--input-type=module", "--eval", script]);
   const loaded = JSON.parse(String(stdout)) as string[];
   expect(loaded.length).toBeGreaterThan(2);
-  expect(loaded.filter((url) => url.includes("modelcontextprotocol"))).toEqual([]);
+  expect(loaded.filter((url) => /modelcontextprotocol|opentelemetry.sdk/.test(url))).toEqual([]);
 });

@@ -3,6 +3,7 @@ export interface ParsedSample {
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
+  readonly exemplar?: { readonly labels: Readonly<Record<string, string>>; readonly value: number };
 }
 
 export interface ParsedFamily {
@@ -17,6 +18,7 @@ type Format = "prometheus" | "openmetrics";
 const NAME = "[a-zA-Z_:][a-zA-Z0-9_:]*";
 const DESCRIPTOR = new RegExp(`^# (HELP|TYPE) (${NAME}) (.+)$`, "s");
 const SAMPLE = new RegExp(`^(${NAME})(?:\\{(.+)\\})? (\\S+)$`, "s");
+const EXEMPLAR = / # \{(.*)\} (\S+) (\d+(?:\.\d+)?)$/s;
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\["\\n])*)"(,|$)/y;
 
 export function parseExposition(text: string, format: Format): Map<string, ParsedFamily> {
@@ -53,8 +55,26 @@ function parseLine(
     current.type = text;
     return current;
   }
-  current.samples.push(parseSample(line));
+  current.samples.push(
+    format === "openmetrics" && current.type === "histogram"
+      ? parseWithExemplar(line)
+      : parseSample(line),
+  );
   return current;
+}
+
+function parseWithExemplar(line: string): ParsedSample {
+  const match = EXEMPLAR.exec(line);
+  if (match === null) return parseSample(line);
+  const sample = parseSample(line.slice(0, match.index));
+  const [, text = "", value = ""] = match;
+  const labels = parseLabels(text);
+  if (!sample.name.endsWith("_bucket")) throw new Error(`exemplar of ${sample.name}`);
+  if (Object.entries(labels).flat().join("").length > 128)
+    throw new Error(`long exemplar: ${text}`);
+  const exemplar = { labels, value: parseValue(value) };
+  if (exemplar.value > parseValue(sample.labels["le"] ?? "")) throw new Error(`above le: ${line}`);
+  return { ...sample, exemplar };
 }
 
 function parseSample(line: string): ParsedSample {

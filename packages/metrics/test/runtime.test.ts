@@ -199,6 +199,16 @@ describe("runtime: the event loop", () => {
     expect(loop.delay().max).toBe(0);
   });
 
+  test("a delay is forgotten after a minute, although the clock was set back a day", () => {
+    const { loop, delay, advance } = fakeLoop();
+    advance(5_000);
+    delay(250);
+    advance(-86_400_000);
+    expect(loop.delay().max).toBeCloseTo(0.25);
+    advance(30_000);
+    expect(loop.delay().max).toBe(0);
+  });
+
   test("the real monitor sees a loop that is blocked", async () => {
     using loop = new EventLoopMonitor(() => 0);
     const cell = new Int32Array(new SharedArrayBuffer(4));

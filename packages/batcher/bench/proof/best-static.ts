@@ -18,14 +18,21 @@ export interface Search {
 const coarse = 1.5;
 const fine = 1.1;
 const finalists = 4;
+const candidates = 200;
+const climbers = 2;
 const lateAllowed = 0.01;
 
-/** The best setting that never changes and keeps the objective: a coarse grid, then a fine one around its best settings. */
+/**
+ * The best setting that never changes and keeps the objective: a coarse grid, a fine one around its best settings, and from the
+ * best of these on step by step, halving the steps down to one item and one batch, so that it ends right at a cliff.
+ */
 export function bestStatic(model: CostModel, { gridMs, finalMs }: Search): StaticSetting {
   const tried = new Map<string, StaticSetting>();
-  const attempt = (size: number, concurrency: number): void => {
+  const attempt = (size: number, concurrency: number): StaticSetting => {
     const key = `${size}x${concurrency}`;
-    if (!tried.has(key)) tried.set(key, measure(model, size, concurrency, gridMs, 1));
+    const found = tried.get(key) ?? measure(model, size, concurrency, gridMs, 1);
+    tried.set(key, found);
+    return found;
   };
   for (const size of grid(maxBatchSize, coarse))
     for (const concurrency of grid(maxConcurrentBatches, coarse)) attempt(size, concurrency);
@@ -33,12 +40,35 @@ export function bestStatic(model: CostModel, { gridMs, finalMs }: Search): Stati
     for (const nearSize of near(size, maxBatchSize))
       for (const nearConcurrency of near(concurrency, maxConcurrentBatches))
         attempt(nearSize, nearConcurrency);
-  const last = best([...tried.values()], finalists).map(({ size, concurrency }) =>
-    measure(model, size, concurrency, finalMs, 2),
-  );
+  for (const from of best([...tried.values()], climbers)) climb(from, attempt);
+  const last: StaticSetting[] = [];
+  for (const { size, concurrency } of best([...tried.values()], candidates)) {
+    const measured = measure(model, size, concurrency, finalMs, 2);
+    // Next to a cliff some keep the objective by luck.
+    if (measured.goodput > 0) last.push(measured);
+    if (last.length === finalists) break;
+  }
   const [first] = best(last, 1);
   if (first === undefined) throw new Error(`${model.name}: no setting at all`);
   return first;
+}
+
+function climb(from: StaticSetting, attempt: (size: number, concurrency: number) => StaticSetting) {
+  let top = from;
+  let [bySize, byConcurrency] = [Math.ceil(from.size * 0.08), 2];
+  while (bySize > 0) {
+    const { size, concurrency } = top;
+    const moves = [
+      attempt(Math.min(size + bySize, maxBatchSize), concurrency),
+      attempt(Math.max(size - bySize, 1), concurrency),
+      attempt(size, Math.min(concurrency + byConcurrency, maxConcurrentBatches)),
+      attempt(size, Math.max(concurrency - byConcurrency, 1)),
+    ];
+    const [next] = best(moves, 1);
+    if (next !== undefined && next.goodput > top.goodput) top = next;
+    else if (bySize === 1) return;
+    else [bySize, byConcurrency] = [bySize >> 1, 1];
+  }
 }
 
 function measure(

@@ -1,7 +1,8 @@
 // How near does the adaptive controller come to the best static setting, in virtual time? `--quick` for a shorter form, `--json`
-// for one line of JSON, `--train` or `--held-out` for one set of models.
+// for one line of JSON, `--train`, `--held-out` or `--unseen` for one set of models.
 import { parseArgs } from "node:util";
-import { addedWhenIdle } from "./idle.ts";
+import { lingerCost } from "./idle.ts";
+import type { LingerCost } from "./idle.ts";
 import { prove } from "./prove.ts";
 import type { ModelResult, SetResult, ShiftResult } from "./prove.ts";
 
@@ -11,18 +12,21 @@ const { values } = parseArgs({
     quick: { type: "boolean", default: false },
     train: { type: "boolean", default: false },
     "held-out": { type: "boolean", default: false },
+    unseen: { type: "boolean", default: false },
   },
 });
-const one = values.train !== values["held-out"];
-const sets = (["train", "held-out"] as const).filter((set) => !one || values[set]);
+const all = ["train", "held-out", "unseen"] as const;
+const named = all.filter((set) => values[set]);
+const sets = named.length === 0 ? all : named;
 const scale = values.quick
   ? { seeds: 2, durationMs: 300_000, gridMs: 8_000 }
   : { seeds: 20, durationMs: 600_000, gridMs: 30_000 };
 const results: Record<string, SetResult> = {};
 for (const set of sets) results[set] = prove(set, { ...scale, onProgress });
-const addedP99IdleMs = await addedWhenIdle(values.quick ? 200 : 1_000);
-if (values.json)
-  console.log(JSON.stringify({ node: process.version, ...scale, results, addedP99IdleMs }));
+const linger: LingerCost[] = [];
+for (const everyMs of [100, 10, 2])
+  for (const lingerMs of [0, 20]) linger.push(await lingerCost(lingerMs, everyMs, 2_000));
+if (values.json) console.log(JSON.stringify({ node: process.version, ...scale, results, linger }));
 else print();
 
 function onProgress(done: string): void {
@@ -37,7 +41,12 @@ function print(): void {
   );
   for (const [set, { models, overall, shifts }] of Object.entries(results)) {
     console.log(`\n${set}: share of the best static setting, worst / mean over the seeds`);
-    const names = { fixed: overall.fixed, aimd: overall.aimd, adaptive: overall.adaptive };
+    const names = {
+      fixed: overall.fixed,
+      constant: overall.constant,
+      aimd: overall.aimd,
+      adaptive: overall.adaptive,
+    };
     console.table(
       Object.fromEntries([
         ...models.map((model) => [model.model, row(model)]),
@@ -47,21 +56,30 @@ function print(): void {
     console.log(`${set}: after a shift, time to 90 % of the new best`);
     console.table(Object.fromEntries(shifts.map((result) => [result.shift, shiftRow(result)])));
   }
-  console.log(
-    `\nadded p99 when idle: ${addedP99IdleMs} ms (virtual time: waiting alone, not the work of adding)`,
-  );
+  console.log("\nwhat lingerMs adds at a light load, calls of 5 ms (virtual time: waiting alone)");
+  console.table(linger);
 }
 
 type Row = Pick<
   ModelResult,
-  "fixed" | "aimd" | "adaptive" | "adaptiveSettled" | "adaptiveOfFixed"
+  "fixed" | "constant" | "aimd" | "adaptive" | "adaptiveSettled" | "adaptiveOfFixed"
 > &
   Partial<ModelResult>;
 
-function row({ best, fixed, aimd, adaptive, adaptiveSettled, adaptiveOfFixed, adaptiveLate }: Row) {
+function row({
+  best,
+  fixed,
+  constant,
+  aimd,
+  adaptive,
+  adaptiveSettled,
+  adaptiveOfFixed,
+  adaptiveLate,
+}: Row) {
   return {
     best: best === undefined ? "" : `${best.size} x ${best.concurrency}`,
     "fixed 100 x 4": pair(fixed),
+    "180 x 24": pair(constant),
     AIMD: pair(aimd),
     adaptive: pair(adaptive),
     "second half": pair(adaptiveSettled),

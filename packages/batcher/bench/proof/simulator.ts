@@ -41,7 +41,7 @@ export type Strategy = "adaptive" | "fixed" | ((model: CostModel) => BatchContro
 interface Call {
   readonly size: number;
   readonly attempt: number;
-  /** Halves still to be sent in this slot after a refusal. */
+  /** Halves still to be sent in this slot after a refusal; below 0 the refused size, to be reported when its halves have passed. */
   readonly rest: readonly number[];
   readonly settings: BatchSettings;
   readonly saturated: boolean;
@@ -49,7 +49,10 @@ interface Call {
   readonly outcome: BatchOutcome;
 }
 
-/** The dispatcher, the slots and the backend in virtual time, around the package's own `Sizing` and controllers. */
+/**
+ * The dispatcher, the slots and the backend in virtual time, around the package's own `Sizing` and controllers. It knows refusals,
+ * splits and time-outs; neither retries nor searches nor items that fail.
+ */
 export class Simulation {
   readonly #model: CostModel;
   readonly #options: RunOptions;
@@ -150,7 +153,6 @@ export class Simulation {
     const durationMs = this.#nowMs - startedAtMs;
     const succeeded = outcome === "ok" ? size : 0;
     if (attempt === 1) this.#batchId += 1;
-    if (outcome === "too-large") this.#sizing.refuse(size, this.#nowMs);
     this.#count(succeeded, durationMs, call);
     this.#sizing.record({
       batchId: this.#batchId,
@@ -166,10 +168,14 @@ export class Simulation {
       settings,
     });
     const half = size >> 1;
-    const left =
-      outcome === "too-large" && size > 1 ? [half, size - half, ...call.rest] : call.rest;
-    const [next, ...rest] = left;
-    if (next !== undefined) this.#call(next, attempt + 1, rest, settings, saturated);
+    const refused = outcome === "too-large" && size > 1;
+    let rest = refused ? [half, size - half, -size, ...call.rest] : call.rest;
+    for (; (rest[0] ?? 0) < 0; rest = rest.slice(1))
+      this.#sizing.refuse(-(rest[0] ?? 0), this.#nowMs);
+    const [next] = rest;
+    if (next === undefined) return;
+    this.#sizing.repeated(settings, this.#nowMs);
+    this.#call(next, attempt + 1, rest.slice(1), settings, saturated);
   }
 
   #count(succeeded: number, durationMs: number, { settings, startedAtMs, outcome }: Call): void {

@@ -92,6 +92,19 @@ export const trainModels: readonly CostModel[] = [
       (size, running) => (50 + 0.005 * size ** 2) * (running > 4 ? 1.5 * (running / 4) ** 2 : 1),
     ),
   },
+  {
+    name: "calls of 1 s",
+    objectiveMs: 12_000,
+    start: plain((size, running) => (1_000 + 1.5 * size) * shared(running, 12)),
+  },
+  {
+    name: "calls of 3 s, serial",
+    objectiveMs: 25_000,
+    start: serial(
+      () => 3_000,
+      (size) => 20 + 0.8 * size,
+    ),
+  },
 ];
 
 /** From one of the models to another. */

@@ -1,0 +1,2 @@
+export { metricProducer } from "./otel-producer.ts";
+export type { HasSnapshot, ProducerOptions } from "./otel-producer.ts";
