@@ -28,6 +28,8 @@ export interface FaultReport {
   readonly executedTwice: number;
   /** Connections that were open although the pool was closed. */
   readonly leakedSockets: number;
+  /** The last request and the state of each. */
+  readonly leaked: readonly string[];
   /** Most connections at once, streams left out, and most that were allowed. */
   readonly peakOpen: number;
   readonly peakAllowed: number;
@@ -120,7 +122,7 @@ class FaultRun {
     const servedAfterwards = await this.#serves();
     const closed = await isSettled(this.#pool.close(), END_MS);
     if (!closed) await this.#pool.destroy();
-    for (let left = 50; left > 0 && this.#server.openSockets > 0; left -= 1) await delay(10);
+    await isSettled(this.#server.emptied(), END_MS);
     return this.#report(performance.now() - startedAt, stuck, servedAfterwards);
   }
 
@@ -242,6 +244,7 @@ class FaultRun {
       stuck,
       executedTwice: new Set([...twice, ...more]).size,
       leakedSockets: this.#server.openSockets,
+      leaked: this.#server.lastRequests(),
       peakOpen: this.#peakOpen,
       peakAllowed: this.#peakAllowed,
       outages: this.#outages,

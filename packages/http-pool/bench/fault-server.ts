@@ -32,6 +32,7 @@ export type Fault = keyof typeof FAULTS;
 /** A server that does whatever it is asked to do wrong, and counts what arrives. */
 export class FaultServer {
   readonly #sockets = new Set<Socket>();
+  readonly #lastRequests = new WeakMap<Socket, string>();
   readonly #executions = new Map<string, number>();
   #server: Server | undefined;
   #port = 0;
@@ -64,7 +65,24 @@ export class FaultServer {
 
   /** Cuts every connection, as a network does. */
   cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) {
+      // The system refuses a reset while an end is being sent, and Node then never emits "close".
+      if (socket.writableEnded) socket.destroy();
+      else socket.resetAndDestroy();
+    }
+  }
+
+  /** Resolves once all connections that are open now are closed. */
+  async emptied(): Promise<void> {
+    const open = [...this.#sockets];
+    await Promise.all(
+      open.map((socket) => new Promise((resolve) => socket.once("close", resolve))),
+    );
+  }
+
+  /** The last request of each connection that is open, and its state. */
+  lastRequests(): string[] {
+    return [...this.#sockets].map((socket) => describe(socket, this.#lastRequests.get(socket)));
   }
 
   async stop(): Promise<void> {
@@ -78,10 +96,17 @@ export class FaultServer {
   #answer(request: IncomingMessage, response: ServerResponse): void {
     request.on("error", () => undefined).resume();
     response.on("error", () => undefined);
+    this.#lastRequests.set(request.socket, `${request.method} ${request.url}`);
     const id = request.headers["x-id"];
     if (typeof id === "string") this.#executions.set(id, (this.#executions.get(id) ?? 0) + 1);
     const { pathname, searchParams } = new URL(request.url ?? "/", this.origin);
     const fault = FAULTS[pathname.slice(1) as Fault] ?? FAULTS.ok;
     fault(request, response, Number(searchParams.get("ms")));
   }
+}
+
+function describe(socket: Socket, request = "no request"): string {
+  const { readyState, destroyed, readableEnded, writableFinished } = socket;
+  const state = { readyState, destroyed, readableEnded, writableFinished };
+  return `${request} ${JSON.stringify(state)}`;
 }

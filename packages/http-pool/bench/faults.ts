@@ -47,6 +47,7 @@ function tableOf(of: FaultReport): string {
     ["executed twice though not repeatable", of.executedTwice],
     ["connections", `${stats.created}, at most ${of.peakOpen} at once (${of.peakAllowed} allowed)`],
     ["  still open at the end", of.leakedSockets],
+    ...of.leaked.map((socket): [string, string] => ["    its last request and state", socket]),
     ["outages", of.outages],
     ["replays, leaks, keep-alives", `${stats.replays}, ${stats.leaks}, ${stats.keepAlives.ok}`],
     ["served afterwards", of.servedAfterwards ? "yes" : "NO"],
