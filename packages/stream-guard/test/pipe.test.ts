@@ -371,3 +371,39 @@ describe("bad input", () => {
     expect(() => session.pipe(chunks("a"))).toThrow(SessionClosedError);
   });
 });
+
+test.each(["pipe", "readable", "readableStream"] as const)(
+  "a source that fails before anybody reads it from %s is no uncaught error, and the first who reads hears of it",
+  async (kind) => {
+    const { guard } = guardOf();
+    const session = guard.open();
+    const source = new Readable({ read: () => {} });
+    const output: AsyncIterable<unknown> = session[kind](source);
+    source.destroy(new Error("no such file"));
+    await settle();
+    await settle();
+    await expect(
+      (async () => {
+        for await (const _ of output);
+      })(),
+    ).rejects.toThrow("no such file");
+    expect(session).toMatchObject({ closed: true, closeReason: "source", operations: 0 });
+  },
+);
+
+test.each(["done", "value"])(
+  "a source whose results throw when their %s is looked at fails with that",
+  async (name) => {
+    const { guard } = guardOf();
+    const session = guard.open();
+    const result = Object.defineProperty({ done: false, value: "x" }, name, {
+      get: () => {
+        throw new Error("looked at");
+      },
+    });
+    const next = async (): Promise<IteratorResult<string, undefined>> => result as never;
+    const source = { [Symbol.asyncIterator]: () => ({ next }) };
+    await expect(session.pipe(source).next()).rejects.toThrow("looked at");
+    expect(session).toMatchObject({ closeReason: "source", operations: 0 });
+  },
+);
