@@ -2,6 +2,7 @@ import { ReaderStalledError } from "./errors.ts";
 import type { EvictReason } from "./guard-counts.ts";
 import type { Ledger } from "./ledger.ts";
 import type { MemoryLevel } from "./level.ts";
+import { safely } from "./safe-emit.ts";
 import type { SessionRegistry } from "./session-registry.ts";
 import type { StalledSession, StallSweep } from "./stall-sweep.ts";
 import type { StreamingSession } from "./streaming-session.ts";
@@ -90,7 +91,11 @@ export class Relief {
   }
 
   #closeOne({ session, stall, overdue }: StalledSession): void {
-    const { stalledMs, heldBytes } = stall;
+    const { stalledMs, heldBytes, giveUp } = stall;
+    if (giveUp !== undefined) {
+      safely(giveUp);
+      return;
+    }
     const reason = overdue ? "stalled" : "evicted";
     const error = new ReaderStalledError(session.id, reason, stalledMs, heldBytes);
     if (overdue) void session.close(reason, error);
