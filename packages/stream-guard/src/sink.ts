@@ -13,6 +13,9 @@ export interface SinkOptions {
   readonly onFailure: (reason: unknown) => void;
 }
 
+/** At the destination within `drainTimeoutMs`: what it took is noticed at most one look late. */
+const LOOKS = 4;
+
 /** A destination whose buffer is charged to a session: each chunk until the destination has handed it on. */
 export class Sink {
   bytes = 0;
@@ -125,11 +128,19 @@ export class Sink {
   }
 
   #armTimeout(): void {
+    this.#await(LOOKS, this.#destination.takenBytes);
+  }
+
+  /** A part of a large chunk is progress too, and no event tells of it: so it is looked for. */
+  #await(looksLeft: number, takenBefore: number): void {
     const { drainTimeoutMs, schedule } = this.#options;
     this.#cancelTimeout();
     this.#cancelTimeout = schedule(() => {
-      this.fail(new DrainTimeoutError(drainTimeoutMs));
-    }, drainTimeoutMs);
+      const { takenBytes } = this.#destination;
+      if (takenBytes !== takenBefore) this.#await(LOOKS, takenBytes);
+      else if (looksLeft > 1) this.#await(looksLeft - 1, takenBytes);
+      else this.fail(new DrainTimeoutError(drainTimeoutMs));
+    }, drainTimeoutMs / LOOKS);
   }
 
   #settle(): PromiseWithResolvers<void> | undefined {
