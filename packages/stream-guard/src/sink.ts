@@ -33,6 +33,7 @@ export class Sink {
     | undefined;
   #cancelTimeout: () => void = nothing;
   #endPause: () => void = nothing;
+  #wait: AbortController | undefined;
 
   constructor(session: StreamingSession, destination: Destination, options: SinkOptions) {
     this.#session = session;
@@ -56,7 +57,7 @@ export class Sink {
     const cost = this.#pinned.cost(chunk);
     // A buffer that is charged already must not wait: it may be handed on, and given back, meanwhile.
     if (cost === 0) this.#session.tryReserve(0);
-    else if (!this.#session.tryReserveInTurn(cost)) await this.#session.reserveWhenAvailable(cost);
+    else if (!this.#session.tryReserveInTurn(cost)) await this.#reserve(cost);
     if (this.#failure !== undefined) throw this.#failure.reason;
     const free = this.#pinned.hold(chunk);
     this.#outstanding += 1;
@@ -69,6 +70,15 @@ export class Sink {
     this.bytes += Buffer.byteLength(chunk);
     this.chunks += 1;
     if (this.#destination.needsDrain) await this.#until(() => !this.#destination.needsDrain);
+  }
+
+  /** Who fails must not keep its place among those who wait for room. */
+  async #reserve(bytes: number): Promise<void> {
+    this.#wait = new AbortController();
+    if (this.#failure !== undefined) throw this.#failure.reason;
+    await this.#session.reserveWhenAvailable(bytes, { signal: this.#wait.signal });
+    // Granted in the turn in which it failed: nobody else would give it back.
+    if (this.#failure !== undefined) this.#session.release(bytes);
   }
 
   /** Resolves when the source may be read again, or when this has failed. */
@@ -96,6 +106,7 @@ export class Sink {
     this.#failure = { reason };
     this.#settle()?.reject(reason);
     this.#endPause();
+    this.#wait?.abort(reason);
     this.#options.onFailure(reason);
     safely(() => this.#destination.destroy(reason));
   }
