@@ -173,18 +173,18 @@ export class BoundedEventStore {
     }
   }
 
-  /** Takes `size` bytes, for which older events may have to go. */
+  /** Takes `size` bytes, for which older events may have to go, but nobody else's session. */
   #makeRoom(size: number): boolean {
     if (this.#session.closed || size > this.#maxBytes) return false;
     for (const event of this.#events) {
       if (this.#usedBytes + size <= this.#maxBytes && this.#events.size < this.#maxEvents) break;
       this.#drop(event);
     }
-    if (this.#session.tryReserve(size)) return true;
+    if (this.#session.tryReserveSpare(size)) return true;
     for (const event of this.#events) {
       this.#drop(event);
       if (this.#session.closed) return false;
-      if (this.#session.tryReserve(size)) return true;
+      if (this.#session.tryReserveSpare(size)) return true;
     }
     return false;
   }

@@ -162,6 +162,11 @@ export class StreamingSession {
     return !this.#account.mustWait && this.tryReserve(bytes);
   }
 
+  /** Like `tryReserve`, but takes only what is free: no idle session has to give way. For what can be missed. */
+  tryReserveSpare(bytes: number): boolean {
+    return this.#take(bytes, true) === undefined;
+  }
+
   /**
    * Waits until `bytes` fit: backpressure for a producer. First in, first out within the session; a
    * direct `reserve` does not queue.
@@ -316,12 +321,12 @@ export class StreamingSession {
     await this.close();
   }
 
-  #take(bytes: number): Refusal | undefined {
+  #take(bytes: number, spare = false): Refusal | undefined {
     checkBytes("bytes", bytes);
     this.#ensureOpen();
     let refusal = this.#account.refusal(bytes);
     const guards = refusal === "guard" || refusal === "headroom";
-    if (guards && this.#host.relieve(this, bytes)) {
+    if (guards && !spare && this.#host.relieve(this, bytes)) {
       this.#ensureOpen();
       refusal = this.#account.refusal(bytes);
     }

@@ -228,3 +228,28 @@ describe("against a model", () => {
     );
   });
 });
+
+test("one more event costs the oldest of the same history, and never another client's idle session", async () => {
+  const time = new FakeTime();
+  const { now, schedule } = time;
+  const maxMemoryBytes = 100_000;
+  const guard = new StreamGuard({
+    now,
+    schedule,
+    maxMemoryBytes,
+    sessionMaxMemoryBytes: maxMemoryBytes,
+    sweepIntervalMs: 60_000,
+  });
+  const idle = guard.open();
+  const store = new BoundedEventStore(guard.open(), { now, maxBytes: 90_000 });
+  idle.reserve(5000);
+  const busy = guard.open();
+  busy.begin();
+  busy.reserve(60_000);
+  await store.storeEvent("s", note("x".repeat(12_000)));
+  for (const session of guard.sessions()) session.idleForMs();
+  time.advance(20_000);
+  await store.storeEvent("s", note("x".repeat(24_000)));
+  expect(idle.closed).toBe(false);
+  expect(store).toMatchObject({ size: 1, dropped: 1 });
+});
