@@ -77,6 +77,10 @@ export class BoundedEventStore {
       throw new InvalidArgumentError("onGap", '"refuse" or "skip"', onGap);
     this.#skipsGaps = onGap === "skip";
     this.#now = fn("now", options.now ?? monotonicNow);
+    session.onTend((short) => {
+      this.#dropOld();
+      if (short) this.#shrink();
+    });
     session.onClose(() => {
       this.#clear();
     });
@@ -169,6 +173,15 @@ export class BoundedEventStore {
     const oldest = this.#now() - this.#maxAgeMs;
     for (const event of this.#events) {
       if (event.storedAt > oldest) return;
+      this.#drop(event);
+    }
+  }
+
+  /** Drops half of what is kept. */
+  #shrink(): void {
+    const enoughBytes = this.#usedBytes / 2;
+    for (const event of this.#events) {
+      if (this.#usedBytes <= enoughBytes) return;
       this.#drop(event);
     }
   }

@@ -59,6 +59,7 @@ export class StreamingSession {
   readonly #account: Account;
   readonly #closeListeners = new Set<() => void>();
   readonly #readers = new Set<ReaderWatch>();
+  readonly #tenders = new Set<(short: boolean) => void>();
   #controller: AbortController | undefined;
   readonly #unfollow: () => void;
   #closeReason: string | undefined;
@@ -121,6 +122,26 @@ export class StreamingSession {
   onClose(listener: () => void): () => void {
     this.#closeListeners.add(fn("listener", listener));
     return () => void this.#closeListeners.delete(listener);
+  }
+
+  /**
+   * Has `tend` called at every sweep, to give back what has expired, and with `true` as long as the guard is
+   * at 70 % or beyond: then also what can be missed. Returns the function that ends it.
+   */
+  onTend(tend: (short: boolean) => void): () => void {
+    this.#tenders.add(fn("tend", tend));
+    return () => void this.#tenders.delete(tend);
+  }
+
+  /** For the guard. What is given back here is no sign of life. */
+  tend(short: boolean): void {
+    const { moved } = this.#account;
+    for (const tend of this.#tenders) {
+      safely(() => {
+        tend(short);
+      });
+    }
+    this.#account.moved = moved;
   }
 
   /**
@@ -308,6 +329,7 @@ export class StreamingSession {
     this.#closeReason = typeof (reason as unknown) === "string" ? reason : "closed";
     this.#closeError = error;
     this.#readers.clear();
+    this.#tenders.clear();
     this.#unfollow();
     this.#host.bank.queue.close(this.#account, () => this.#closedError());
     this.#account.give(this.#account.usedBytes);
