@@ -77,6 +77,10 @@ export class BoundedEventStore {
       throw new InvalidArgumentError("onGap", '"refuse" or "skip"', onGap);
     this.#skipsGaps = onGap === "skip";
     this.#now = fn("now", options.now ?? monotonicNow);
+    session.onTend((short) => {
+      this.#dropOld();
+      if (short) this.#shrink();
+    });
     session.onClose(() => {
       this.#clear();
     });
@@ -173,18 +177,27 @@ export class BoundedEventStore {
     }
   }
 
-  /** Takes `size` bytes, for which older events may have to go. */
+  /** Drops half of what is kept. */
+  #shrink(): void {
+    const enoughBytes = this.#usedBytes / 2;
+    for (const event of this.#events) {
+      if (this.#usedBytes <= enoughBytes) return;
+      this.#drop(event);
+    }
+  }
+
+  /** Takes `size` bytes, for which older events may have to go, but nobody else's session. */
   #makeRoom(size: number): boolean {
     if (this.#session.closed || size > this.#maxBytes) return false;
     for (const event of this.#events) {
       if (this.#usedBytes + size <= this.#maxBytes && this.#events.size < this.#maxEvents) break;
       this.#drop(event);
     }
-    if (this.#session.tryReserve(size)) return true;
+    if (this.#session.tryReserveSpare(size)) return true;
     for (const event of this.#events) {
       this.#drop(event);
       if (this.#session.closed) return false;
-      if (this.#session.tryReserve(size)) return true;
+      if (this.#session.tryReserveSpare(size)) return true;
     }
     return false;
   }

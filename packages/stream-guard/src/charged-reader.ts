@@ -34,6 +34,8 @@ export class ChargedReader {
   /** From a read until its chunk is delivered: an operation of the session. */
   #atWork = false;
   #unpark: () => void = nothing;
+  /** Who stops must not keep its place among those who wait for room. */
+  #wait: AbortController | undefined;
 
   /** @throws InvalidArgumentError when `source` is none of the supported kinds */
   constructor(
@@ -69,6 +71,7 @@ export class ChargedReader {
     this.#stopped = true;
     this.#endOperation();
     this.#unpark();
+    this.#wait?.abort();
     this.#unwatch();
     this.#unfollow();
     this.#reader.destroy(undefined);
@@ -100,8 +103,9 @@ export class ChargedReader {
   }
 
   async #deliverLater(chunk: Chunk, bytes: number): Promise<void> {
+    this.#wait = new AbortController();
     try {
-      await this.#session.reserveWhenAvailable(bytes);
+      await this.#session.reserveWhenAvailable(bytes, { signal: this.#wait.signal });
       this.#deliver(chunk, bytes);
     } catch (error) {
       this.#fail(error);

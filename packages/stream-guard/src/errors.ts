@@ -153,6 +153,21 @@ export class MessageTooLargeError extends StreamGuardError {
   }
 }
 
+/** A client stopped sending in the middle of a request's body; the session goes on. */
+export class UploadStalledError extends StreamGuardError {
+  readonly receivedBytes: number;
+  readonly stalledMs: number;
+
+  constructor(receivedBytes: number, stalledMs: number) {
+    super(
+      "STREAM_GUARD_UPLOAD_STALLED",
+      `a body stopped after ${receivedBytes} bytes and nothing came for ${Math.round(stalledMs)} ms; send it again`,
+    );
+    this.receivedBytes = receivedBytes;
+    this.stalledMs = stalledMs;
+  }
+}
+
 /** No permit became free in time. */
 export class AcquireTimeoutError extends StreamGuardError {
   readonly weight: number;

@@ -85,8 +85,8 @@ export class GuardedTransport {
   }
 
   async #send(message: JsonRpcMessage, options: unknown): Promise<void> {
-    const bytes = this.#outbox.cost(message);
     try {
+      const bytes = this.#outbox.cost(message);
       if (bytes <= this.#session.maxMemoryBytes) await this.#post(message, bytes, options);
       else await this.#refuse(message, bytes, options);
     } finally {

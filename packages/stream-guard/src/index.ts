@@ -13,6 +13,7 @@ export {
   ReaderStalledError,
   SessionClosedError,
   StreamGuardError,
+  UploadStalledError,
 } from "./errors.ts";
 export { LeakDetector } from "./leak-detector.ts";
 export { memoryLimitBytes } from "./memory-limits.ts";

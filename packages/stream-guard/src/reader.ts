@@ -15,6 +15,8 @@ export interface Reader {
   taken(): number;
   /** `blocked` when absent. */
   wait?(): ReaderWait;
+  /** Called in place of closing the session: gives back, at once, what the reader holds. */
+  giveUp?(stall: Stall): void;
 }
 
 /** How long a reader has taken nothing while bytes waited. */
@@ -22,6 +24,8 @@ export interface Stall {
   readonly wait: ReaderWait;
   readonly stalledMs: number;
   readonly heldBytes: number;
+  /** When present: ends what stalled, in place of its session. */
+  readonly giveUp: (() => void) | undefined;
 }
 
 /** Compares a reader with what it was when last looked at, so that what it takes costs no clock. */
@@ -48,6 +52,9 @@ export class ReaderWatch {
       return undefined;
     }
     const wait = this.#reader.wait?.() ?? "blocked";
-    return { wait, stalledMs: clockMs - this.#sinceMs, heldBytes };
+    const stalledMs = clockMs - this.#sinceMs;
+    const stall: Stall = { wait, stalledMs, heldBytes, giveUp: undefined };
+    if (this.#reader.giveUp === undefined) return stall;
+    return { ...stall, giveUp: () => this.#reader.giveUp?.(stall) };
   }
 }

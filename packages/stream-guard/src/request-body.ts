@@ -1,10 +1,13 @@
 import type { IncomingMessage } from "node:http";
+import { BodyReader } from "./body-reader.ts";
 import {
   MemoryLimitError,
   MessageTooLargeError,
   QueueFullError,
   SessionClosedError,
+  UploadStalledError,
 } from "./errors.ts";
+import { GrowingBuffer } from "./growing-buffer.ts";
 import type { Refusal } from "./http-refusal.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
@@ -18,8 +21,8 @@ const CLOSE = { connection: "close" };
 export type RequestBody = { readonly value: unknown } | { readonly refusal: Refusal };
 
 /**
- * Reads and parses a body of at most `maxBytes`, charged to the session until it is parsed. What was
- * announced waits for room before any of it is read, so that bodies never wait for one another half read.
+ * Reads and parses a body of at most `maxBytes`, charged to the session as it arrives, until it is parsed.
+ * One that finds no room waits for it.
  */
 export async function readBody(
   request: IncomingMessage,
@@ -27,29 +30,15 @@ export async function readBody(
   maxBytes: number,
 ): Promise<RequestBody> {
   const announced = Number(request.headers["content-length"] ?? Number.NaN);
-  let charged = 0;
+  const buffer = new GrowingBuffer(session, announced < maxBytes ? announced : maxBytes);
   try {
     if (announced > maxBytes) throw new MessageTooLargeError(announced, maxBytes);
-    if (announced > 0) {
-      await session.reserveWhenAvailable(announced);
-      charged = announced;
-    }
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of request as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > maxBytes) throw new MessageTooLargeError(size, maxBytes);
-      if (size > charged) {
-        session.reserve(size - charged);
-        charged = size;
-      }
-      chunks.push(chunk);
-    }
-    return parse(Buffer.concat(chunks).toString());
+    await new BodyReader(request, session, buffer).read();
+    return parse(buffer.bytes.toString());
   } catch (error) {
     return { refusal: refusalOf(error as Error) };
   } finally {
-    session.release(charged);
+    buffer.clear();
   }
 }
 
@@ -66,6 +55,8 @@ function refusalOf(error: Error): Refusal {
   const { message } = error;
   if (error instanceof MessageTooLargeError)
     return { status: 413, code: SERVER_ERROR, message, data: { code: error.code }, headers: CLOSE };
+  if (error instanceof UploadStalledError)
+    return { status: 408, code: SERVER_ERROR, message, data: { code: error.code }, headers: CLOSE };
   if (error instanceof SessionClosedError)
     return { status: 404, code: SESSION_NOT_FOUND, message: "Session not found", headers: CLOSE };
   if (!(error instanceof MemoryLimitError || error instanceof QueueFullError))

@@ -13,6 +13,9 @@ export interface SinkOptions {
   readonly onFailure: (reason: unknown) => void;
 }
 
+/** At the destination within `drainTimeoutMs`: what it took is noticed at most one look late. */
+const LOOKS = 4;
+
 /** A destination whose buffer is charged to a session: each chunk until the destination has handed it on. */
 export class Sink {
   bytes = 0;
@@ -30,6 +33,7 @@ export class Sink {
     | undefined;
   #cancelTimeout: () => void = nothing;
   #endPause: () => void = nothing;
+  #wait: AbortController | undefined;
 
   constructor(session: StreamingSession, destination: Destination, options: SinkOptions) {
     this.#session = session;
@@ -53,7 +57,7 @@ export class Sink {
     const cost = this.#pinned.cost(chunk);
     // A buffer that is charged already must not wait: it may be handed on, and given back, meanwhile.
     if (cost === 0) this.#session.tryReserve(0);
-    else if (!this.#session.tryReserveInTurn(cost)) await this.#session.reserveWhenAvailable(cost);
+    else if (!this.#session.tryReserveInTurn(cost)) await this.#reserve(cost);
     if (this.#failure !== undefined) throw this.#failure.reason;
     const free = this.#pinned.hold(chunk);
     this.#outstanding += 1;
@@ -66,6 +70,15 @@ export class Sink {
     this.bytes += Buffer.byteLength(chunk);
     this.chunks += 1;
     if (this.#destination.needsDrain) await this.#until(() => !this.#destination.needsDrain);
+  }
+
+  /** Who fails must not keep its place among those who wait for room. */
+  async #reserve(bytes: number): Promise<void> {
+    this.#wait = new AbortController();
+    if (this.#failure !== undefined) throw this.#failure.reason;
+    await this.#session.reserveWhenAvailable(bytes, { signal: this.#wait.signal });
+    // Granted in the turn in which it failed: nobody else would give it back.
+    if (this.#failure !== undefined) this.#session.release(bytes);
   }
 
   /** Resolves when the source may be read again, or when this has failed. */
@@ -93,6 +106,7 @@ export class Sink {
     this.#failure = { reason };
     this.#settle()?.reject(reason);
     this.#endPause();
+    this.#wait?.abort(reason);
     this.#options.onFailure(reason);
     safely(() => this.#destination.destroy(reason));
   }
@@ -125,11 +139,19 @@ export class Sink {
   }
 
   #armTimeout(): void {
+    this.#await(LOOKS, this.#destination.takenBytes);
+  }
+
+  /** A part of a large chunk is progress too, and no event tells of it: so it is looked for. */
+  #await(looksLeft: number, takenBefore: number): void {
     const { drainTimeoutMs, schedule } = this.#options;
     this.#cancelTimeout();
     this.#cancelTimeout = schedule(() => {
-      this.fail(new DrainTimeoutError(drainTimeoutMs));
-    }, drainTimeoutMs);
+      const { takenBytes } = this.#destination;
+      if (takenBytes !== takenBefore) this.#await(LOOKS, takenBytes);
+      else if (looksLeft > 1) this.#await(looksLeft - 1, takenBytes);
+      else this.fail(new DrainTimeoutError(drainTimeoutMs));
+    }, drainTimeoutMs / LOOKS);
   }
 
   #settle(): PromiseWithResolvers<void> | undefined {

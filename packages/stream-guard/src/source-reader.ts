@@ -79,14 +79,26 @@ export class SourceReader {
       this.destroy(new InvalidArgumentError("source", expected, result));
       return;
     }
-    const { done, value } = result as ReadResult;
-    if (done) {
+    const read = this.#look(result);
+    if (read === undefined) return;
+    const { done, value } = read;
+    if (done === true) {
       this.#ended = true;
       this.#takeReceiver()?.onChunk(undefined);
     } else if (value === undefined)
       this.destroy(new InvalidArgumentError("chunk", "a Uint8Array or a string", value));
     else this.#takeReceiver()?.onChunk(value as Chunk);
   };
+
+  /** Getters of a result are code of others too. */
+  #look(result: ReadResult): ReadResult | undefined {
+    try {
+      return { done: Boolean(result.done), value: result.value };
+    } catch (error) {
+      this.destroy(error);
+      return undefined;
+    }
+  }
 
   readonly #onError = (error: unknown): void => {
     this.#ended = true;
@@ -108,6 +120,8 @@ function feedOf(source: Source): Feed {
     const expected = "an AsyncIterable, a Readable or a ReadableStream";
     throw new InvalidArgumentError("source", expected, source);
   }
+  // It may fail before its iterator listens: the first read hears of that, and nobody else has to.
+  if (isReadable(source)) attempt(() => source.on("error", ignore));
   return {
     next: () => iterator?.next(),
     destroy: () => {

@@ -132,6 +132,7 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
    */
   sweep(): void {
     const now = this.#options.now();
+    this.#tend();
     this.#relief.closeStalled(0);
     for (const session of this.sessions()) {
       const idleMs = session.idleForMs(now);
@@ -280,10 +281,15 @@ export class StreamGuard extends EventEmitter<StreamGuardEvents> {
     this.#gate.shut = this.#pressed;
     safely(() => this.emit("level", event));
     this.#hooks.onLevel(event);
+    if (previous === "normal") this.#tend();
     if (rank(level) < rank(previous) || !this.#pressed) return;
     this.#relief.closeStalled(0);
     if (this.level === "critical") this.#relief.evictIdle(0);
     this.#hastenSweep();
+  }
+
+  #tend(): void {
+    for (const session of this.sessions()) session.tend(this.level !== "normal");
   }
 
   get #pressed(): boolean {

@@ -59,6 +59,7 @@ export class StreamingSession {
   readonly #account: Account;
   readonly #closeListeners = new Set<() => void>();
   readonly #readers = new Set<ReaderWatch>();
+  readonly #tenders = new Set<(short: boolean) => void>();
   #controller: AbortController | undefined;
   readonly #unfollow: () => void;
   #closeReason: string | undefined;
@@ -124,6 +125,26 @@ export class StreamingSession {
   }
 
   /**
+   * Has `tend` called at every sweep, to give back what has expired, and with `true` as long as the guard is
+   * at 70 % or beyond: then also what can be missed. Returns the function that ends it.
+   */
+  onTend(tend: (short: boolean) => void): () => void {
+    this.#tenders.add(fn("tend", tend));
+    return () => void this.#tenders.delete(tend);
+  }
+
+  /** For the guard. What is given back here is no sign of life. */
+  tend(short: boolean): void {
+    const { moved } = this.#account;
+    for (const tend of this.#tenders) {
+      safely(() => {
+        tend(short);
+      });
+    }
+    this.#account.moved = moved;
+  }
+
+  /**
    * Milliseconds since the last completed operation, reservation or release; 0 while an operation is
    * under way. What happened is dated when this is asked (the guard asks at every sweep), so that a
    * reservation reads no clock.
@@ -160,6 +181,11 @@ export class StreamingSession {
   /** Like `tryReserve`, but false also while others wait whose turn comes first. Streams take their memory so. */
   tryReserveInTurn(bytes: number): boolean {
     return !this.#account.mustWait && this.tryReserve(bytes);
+  }
+
+  /** Like `tryReserve`, but takes only what is free: no idle session has to give way. For what can be missed. */
+  tryReserveSpare(bytes: number): boolean {
+    return this.#take(bytes, true) === undefined;
   }
 
   /**
@@ -303,6 +329,7 @@ export class StreamingSession {
     this.#closeReason = typeof (reason as unknown) === "string" ? reason : "closed";
     this.#closeError = error;
     this.#readers.clear();
+    this.#tenders.clear();
     this.#unfollow();
     this.#host.bank.queue.close(this.#account, () => this.#closedError());
     this.#account.give(this.#account.usedBytes);
@@ -316,12 +343,12 @@ export class StreamingSession {
     await this.close();
   }
 
-  #take(bytes: number): Refusal | undefined {
+  #take(bytes: number, spare = false): Refusal | undefined {
     checkBytes("bytes", bytes);
     this.#ensureOpen();
     let refusal = this.#account.refusal(bytes);
     const guards = refusal === "guard" || refusal === "headroom";
-    if (guards && this.#host.relieve(this, bytes)) {
+    if (guards && !spare && this.#host.relieve(this, bytes)) {
       this.#ensureOpen();
       refusal = this.#account.refusal(bytes);
     }

@@ -7,6 +7,8 @@ import type { ReaderWait } from "./reader.ts";
 interface StreamHandle {
   readonly bytesWritten?: unknown;
   readonly writeQueueSize?: unknown;
+  /** Below TLS, which takes all it is given at once. */
+  readonly _parent?: StreamHandle | null;
 }
 
 /** The socket of a response, also while earlier responses still have it; undefined for other writables. */
@@ -22,7 +24,7 @@ export function takenBytes(writable: Writable | ServerResponse): number | undefi
   const { _handle: handle } = (connectionOf(writable) ?? writable) as {
     readonly _handle?: StreamHandle | null;
   };
-  const { bytesWritten, writeQueueSize } = handle ?? {};
+  const { bytesWritten, writeQueueSize } = handle?._parent ?? handle ?? {};
   if (typeof bytesWritten !== "number" || typeof writeQueueSize !== "number") return undefined;
   return bytesWritten - writeQueueSize;
 }

@@ -254,6 +254,7 @@ describe("too often, too late, too much", () => {
     ["reserve", (session) => session.reserve(1)],
     ["tryReserve", (session) => session.tryReserve(1)],
     ["tryReserveInTurn", (session) => session.tryReserveInTurn(1)],
+    ["tryReserveSpare", (session) => session.tryReserveSpare(1)],
     ["reserveWhenAvailable", (session) => session.reserveWhenAvailable(1)],
     ["checkMemoryLimit", (session) => session.checkMemoryLimit()],
     ["begin", (session) => session.begin()],

@@ -228,3 +228,91 @@ describe("against a model", () => {
     );
   });
 });
+
+test("one more event costs the oldest of the same history, and never another client's idle session", async () => {
+  const time = new FakeTime();
+  const { now, schedule } = time;
+  const maxMemoryBytes = 100_000;
+  const guard = new StreamGuard({
+    now,
+    schedule,
+    maxMemoryBytes,
+    sessionMaxMemoryBytes: maxMemoryBytes,
+    sweepIntervalMs: 60_000,
+  });
+  const idle = guard.open();
+  const store = new BoundedEventStore(guard.open(), { now, maxBytes: 90_000 });
+  idle.reserve(5000);
+  const busy = guard.open();
+  busy.begin();
+  busy.reserve(60_000);
+  await store.storeEvent("s", note("x".repeat(12_000)));
+  for (const session of guard.sessions()) session.idleForMs();
+  time.advance(20_000);
+  await store.storeEvent("s", note("x".repeat(24_000)));
+  expect(idle.closed).toBe(false);
+  expect(store).toMatchObject({ size: 1, dropped: 1 });
+});
+
+describe("histories give way", () => {
+  async function filled() {
+    const time = new FakeTime();
+    const { now, schedule } = time;
+    const guard = new StreamGuard({
+      now,
+      schedule,
+      maxMemoryBytes: 10 * LIMIT,
+      sessionMaxMemoryBytes: LIMIT,
+      idleTimeoutMs: 10 * 3_600_000,
+    });
+    const stores: BoundedEventStore[] = [];
+    const open = async (): Promise<void> => {
+      const store = new BoundedEventStore(guard.open(), { now });
+      stores.push(store);
+      for (let count = 0; count < 8; count += 1) await store.storeEvent("s", note(FILL));
+    };
+    return { time, guard, stores, open };
+  }
+
+  test("at 70 % each drops half, so that histories alone never keep a new client out", async () => {
+    const { guard, open } = await filled();
+    for (let count = 0; count < 100; count += 1) await open();
+    expect(guard.stats().usedBytes).toBeLessThan(8 * LIMIT);
+    expect(guard.stats()).toMatchObject({ sessions: 100, rejected: { memory: 0 } });
+  });
+
+  test("the sweep drops what is too old, also when nothing more is stored", async () => {
+    const { time, guard, stores, open } = await filled();
+    await open();
+    time.advance(299_000);
+    expect(stores[0]?.size).toBe(7);
+    time.advance(2000);
+    expect(stores[0]?.size).toBe(0);
+    expect(guard.stats().usedBytes).toBe(0);
+    expect(guard.stats().sessions).toBe(1);
+  });
+
+  test("what expires is no sign of life: an idle session is closed in time", async () => {
+    const { time, guard, open } = await filled();
+    await open();
+    const session = guard.sessions()[0];
+    time.advance(2000);
+    time.advance(400_000);
+    expect(session?.idleForMs()).toBe(401_000);
+  });
+
+  test("while others fill the guard, each sweep halves them", async () => {
+    const { time, guard, stores, open } = await filled();
+    await open();
+    for (let count = 0; count < 8; count += 1) {
+      const other = guard.open();
+      other.begin();
+      other.reserve(LIMIT);
+      if (guard.level === "high") break;
+    }
+    const { size = 0 } = stores[0] ?? {};
+    expect(size).toBe(3);
+    time.advance(5000);
+    expect(stores[0]?.size).toBe(0);
+  });
+});

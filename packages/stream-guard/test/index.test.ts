@@ -23,6 +23,7 @@ test("the exports are exactly these", () => {
     "SessionClosedError",
     "StreamGuard",
     "StreamGuardError",
+    "UploadStalledError",
     "memoryLimitBytes",
   ]);
   expect(Object.keys(adapter).toSorted()).toEqual([

@@ -1,4 +1,4 @@
-import { Readable } from "node:stream";
+import { PassThrough, Readable } from "node:stream";
 import { ReadableStream } from "node:stream/web";
 import { describe, expect, test } from "vitest";
 import {
@@ -7,7 +7,7 @@ import {
   SessionClosedError,
   StreamGuard,
 } from "@mcp-accel/stream-guard";
-import type { Source, StreamGuardOptions } from "@mcp-accel/stream-guard";
+import type { Source, StreamGuardOptions, StreamingSession } from "@mcp-accel/stream-guard";
 import { FakeTime, settle } from "./fake-time.ts";
 
 function guardOf(options: StreamGuardOptions = {}) {
@@ -369,5 +369,87 @@ describe("bad input", () => {
     const session = guard.open();
     await session.close();
     expect(() => session.pipe(chunks("a"))).toThrow(SessionClosedError);
+  });
+});
+
+test.each(["pipe", "readable", "readableStream"] as const)(
+  "a source that fails before anybody reads it from %s is no uncaught error, and the first who reads hears of it",
+  async (kind) => {
+    const { guard } = guardOf();
+    const session = guard.open();
+    const source = new Readable({ read: () => {} });
+    const output: AsyncIterable<unknown> = session[kind](source);
+    source.destroy(new Error("no such file"));
+    await settle();
+    await settle();
+    await expect(
+      (async () => {
+        for await (const _ of output);
+      })(),
+    ).rejects.toThrow("no such file");
+    expect(session).toMatchObject({ closed: true, closeReason: "source", operations: 0 });
+  },
+);
+
+test.each(["done", "value"])(
+  "a source whose results throw when their %s is looked at fails with that",
+  async (name) => {
+    const { guard } = guardOf();
+    const session = guard.open();
+    const result = Object.defineProperty({ done: false, value: "x" }, name, {
+      get: () => {
+        throw new Error("looked at");
+      },
+    });
+    const next = async (): Promise<IteratorResult<string, undefined>> => result as never;
+    const source = { [Symbol.asyncIterator]: () => ({ next }) };
+    await expect(session.pipe(source).next()).rejects.toThrow("looked at");
+    expect(session).toMatchObject({ closeReason: "source", operations: 0 });
+  },
+);
+
+describe("who gives up while its chunk waits for room leaves no wait behind", () => {
+  function crowded() {
+    const { guard } = guardOf();
+    const holder = guard.open();
+    holder.begin();
+    holder.reserve(700_000);
+    return { guard, session: guard.open(), other: guard.open() };
+  }
+
+  test.each<[string, (session: StreamingSession, source: Source) => () => unknown]>([
+    [
+      "pipe",
+      (session, source) => {
+        const batches = session.pipe(source);
+        batches.next().catch(() => {});
+        return () => batches.return();
+      },
+    ],
+    [
+      "readableStream",
+      (session, source) => {
+        const reader = session.readableStream(source).getReader();
+        reader.read().catch(() => {});
+        return () => reader.cancel();
+      },
+    ],
+    [
+      "writeTo",
+      (session, source) => {
+        const out = new PassThrough();
+        session.writeTo(out, source).catch(() => {});
+        return () => out.destroy();
+      },
+    ],
+  ])("%s", async (_, start) => {
+    const { guard, session, other } = crowded();
+    const giveUp = start(session, chunks(new Uint8Array(500_000)));
+    while (guard.stats().waiting === 0) await settle();
+    await giveUp();
+    await settle();
+    expect(guard.stats().waiting).toBe(0);
+    expect(session).toMatchObject({ memoryUsageBytes: 0, operations: 0 });
+    expect(other.tryReserveInTurn(1024)).toBe(true);
   });
 });

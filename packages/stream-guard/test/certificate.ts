@@ -1,0 +1,19 @@
+/** Self-signed, for localhost and other.test; good for nothing but these tests. */
+export const certificate: { readonly cert: string; readonly key: string } = {
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBoTCCAUegAwIBAgIUVAuDbIiAArbNufpLA2CvVr0BiGUwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyNDA0MjU1OVoYDzIxMjYxMDMx
+MDQyNTU5WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAASbJ8i/ozG20m/NMpHvOAxG/mcu5DIi99UXoj6xjRf7x5ZzsLyu3P1y
+mW8Nt5KrwanURPHiIx/pwYLARUBsxqbto3UwczAdBgNVHQ4EFgQU5V+T57vB1UJI
+BYSZGaPTqUdeK98wHwYDVR0jBBgwFoAU5V+T57vB1UJIBYSZGaPTqUdeK98wDwYD
+VR0TAQH/BAUwAwEB/zAgBgNVHREEGTAXgglsb2NhbGhvc3SCCm90aGVyLnRlc3Qw
+CgYIKoZIzj0EAwIDSAAwRQIhAMpSlvEnXZE+0tmLbdZdDsolim2jJSN6h0FRXVJF
+tkDOAiByC5lmK1vUCETohjKUo4D3V0iFZV+4Bt49rCjsA72g5g==
+-----END CERTIFICATE-----`,
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgtcwWYF3Qlpg2/roi
+v82UAZrv4jzsi1O3T/jYDQxYq8+hRANCAASbJ8i/ozG20m/NMpHvOAxG/mcu5DIi
+99UXoj6xjRf7x5ZzsLyu3P1ymW8Nt5KrwanURPHiIx/pwYLARUBsxqbt
+-----END PRIVATE KEY-----`,
+};
