@@ -62,6 +62,20 @@ async function underLoad(
   return running;
 }
 
+/** So many requests, four at a time, each of which must be answered. */
+async function inTurn(group: UpstreamGroup, count: number): Promise<void> {
+  let left = count;
+  const work = async (): Promise<void> => {
+    while (left > 0) {
+      left -= 1;
+      const response = await group.fetch(group.origin);
+      expect(response.status).toBe(200);
+      await response.text();
+    }
+  };
+  await Promise.all([work(), work(), work(), work()]);
+}
+
 function bad(): LabReplica {
   return replicas[1] as LabReplica;
 }
@@ -171,12 +185,15 @@ describe("one of five", () => {
 
   test("is slow by 500 ms: it gets few requests", async () => {
     const { group } = groupOf();
-    const { errors, sent, latenciesMs } = await underLoad(group, () =>
-      bad().behave({ mode: "ok", delayMs: 500 }),
-    );
-    expect(errors).toEqual([]);
-    const slow = latenciesMs.filter((latencyMs) => latencyMs >= 500).length;
-    expect(slow).toBeLessThan(sent * 0.02);
+    await inTurn(group, 100);
+    const before = await bad().behave({ mode: "ok", delayMs: 500 });
+    // What it receives counts: on a busy machine any request can take long, and what was late is then sent
+    // at once, before anything tells the slow one from the others.
+    await inTurn(group, 200);
+    // By now it has answered, so that its latency is known.
+    await inTurn(group, 200);
+    const { requests } = await bad().seen();
+    expect(requests - before).toBeLessThan(400 * 0.02);
   });
 
   test("flaps: nobody is told, however often it changes", async () => {

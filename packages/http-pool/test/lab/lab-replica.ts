@@ -31,8 +31,10 @@ export class LabReplica {
     this.#port = port ?? 0;
   }
 
-  async behave(behave: Behaviour): Promise<void> {
-    await this.#ask({ behave });
+  /** How many requests had arrived before it behaves so. */
+  async behave(behave: Behaviour): Promise<number> {
+    const { requests = 0 } = await this.#ask({ behave });
+    return requests;
   }
 
   /** What has arrived so far. */
