@@ -212,6 +212,8 @@ export class StreamingSession {
     this.#account.waits += 1;
     try {
       await this.#host.bank.queue.wait(this.#account, { bytes, timeoutMs, signal });
+      // Closed in the turn in which it was granted: closing gave it back.
+      this.#ensureOpen();
     } finally {
       this.#account.waits -= 1;
       this.#account.operations -= 1;
