@@ -254,26 +254,26 @@ test("one more event costs the oldest of the same history, and never another cli
   expect(store).toMatchObject({ size: 1, dropped: 1 });
 });
 
-describe("histories give way", () => {
-  async function filled() {
-    const time = new FakeTime();
-    const { now, schedule } = time;
-    const guard = new StreamGuard({
-      now,
-      schedule,
-      maxMemoryBytes: 10 * LIMIT,
-      sessionMaxMemoryBytes: LIMIT,
-      idleTimeoutMs: 10 * 3_600_000,
-    });
-    const stores: BoundedEventStore[] = [];
-    const open = async (): Promise<void> => {
-      const store = new BoundedEventStore(guard.open(), { now });
-      stores.push(store);
-      for (let count = 0; count < 8; count += 1) await store.storeEvent("s", note(FILL));
-    };
-    return { time, guard, stores, open };
-  }
+async function filled() {
+  const time = new FakeTime();
+  const { now, schedule } = time;
+  const guard = new StreamGuard({
+    now,
+    schedule,
+    maxMemoryBytes: 10 * LIMIT,
+    sessionMaxMemoryBytes: LIMIT,
+    idleTimeoutMs: 10 * 3_600_000,
+  });
+  const stores: BoundedEventStore[] = [];
+  const open = async (): Promise<void> => {
+    const store = new BoundedEventStore(guard.open(), { now });
+    stores.push(store);
+    for (let count = 0; count < 8; count += 1) await store.storeEvent("s", note(FILL));
+  };
+  return { time, guard, stores, open };
+}
 
+describe("histories give way", () => {
   test("at 70 % each drops half, so that histories alone never keep a new client out", async () => {
     const { guard, open } = await filled();
     for (let count = 0; count < 100; count += 1) await open();
