@@ -316,3 +316,13 @@ describe("histories give way", () => {
     expect(stores[0]?.size).toBe(0);
   });
 });
+
+test("a stream that has events again is remembered, however many others are emptied", async () => {
+  const { time, store } = storeOf({ maxBytes: 4 * KIB, maxAgeMs: 1000 });
+  await store.storeEvent("s", note(1));
+  time.advance(2000);
+  expect(store.size).toBe(0);
+  const id = await store.storeEvent("s", note(2));
+  for (let count = 0; count < 150; count += 1) await store.storeEvent(`${count}`, note(FILL));
+  expect(await store.getStreamIdForEventId(id)).toBe("s");
+});
