@@ -1,11 +1,11 @@
 import { Readable } from "node:stream";
 import { MessageTooLargeError } from "./errors.ts";
+import { GrowingBuffer } from "./growing-buffer.ts";
 import { bytes, fn } from "./options.ts";
 import { safely } from "./safe-emit.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
 const MAX_LINE_BYTES = 4 * 1024 * 1024;
-const FIRST_CAPACITY_BYTES = 4096;
 const NEWLINE = 0x0a;
 
 export interface BoundedLinesOptions {
@@ -26,8 +26,7 @@ export class BoundedLines extends Readable {
   readonly #maxLineBytes: number;
   readonly #onDropped: (error: MessageTooLargeError) => void;
   readonly #unfollow: () => void;
-  #line = Buffer.alloc(0);
-  #lineBytes = 0;
+  readonly #line: GrowingBuffer;
   /** Of a line that is being left out. */
   #droppedBytes = 0;
 
@@ -37,13 +36,15 @@ export class BoundedLines extends Readable {
     this.#source = source;
     this.#session = session;
     this.#maxLineBytes = bytes("maxLineBytes", options.maxLineBytes ?? MAX_LINE_BYTES, 1);
+    this.#line = new GrowingBuffer(session, this.#maxLineBytes);
     this.#onDropped = fn("onDropped", options.onDropped ?? ((): void => {}));
     this.#unfollow = follow(source, {
       data: (chunk: Buffer | string) => {
         this.#accept(typeof chunk === "string" ? Buffer.from(chunk) : chunk);
       },
       end: () => {
-        if (this.#lineBytes > 0) this.#emit(this.#takeLine());
+        if (this.#line.lengthBytes > 0) this.#emit(this.#takeLine());
+        this.#reportDropped();
         this.push(null);
       },
       error: (error: Error) => {
@@ -74,7 +75,7 @@ export class BoundedLines extends Readable {
   override _destroy(error: Error | null, callback: (error?: Error | null) => void): void {
     this.#unfollow();
     this.#source.pause();
-    this.#forget();
+    this.#line.clear();
     callback(error);
   }
 
@@ -88,16 +89,18 @@ export class BoundedLines extends Readable {
   }
 
   #finish(rest: Buffer): void {
-    const whole = this.#lineBytes === 0 && this.#droppedBytes === 0;
+    const whole = this.#line.lengthBytes === 0 && this.#droppedBytes === 0;
     if (whole && rest.length <= this.#maxLineBytes) {
       this.#emit(rest);
       return;
     }
     this.#extend(rest);
-    if (this.#droppedBytes === 0) {
-      this.#emit(this.#takeLine());
-      return;
-    }
+    if (this.#droppedBytes === 0) this.#emit(this.#takeLine());
+    else this.#reportDropped();
+  }
+
+  #reportDropped(): void {
+    if (this.#droppedBytes === 0) return;
     const dropped = new MessageTooLargeError(this.#droppedBytes, this.#maxLineBytes);
     this.#droppedBytes = 0;
     safely(() => {
@@ -106,38 +109,17 @@ export class BoundedLines extends Readable {
   }
 
   #extend(part: Buffer): void {
-    const size = this.#lineBytes + part.length;
-    if (this.#droppedBytes > 0 || size > this.#maxLineBytes || !this.#grow(size)) {
-      this.#droppedBytes += size;
-      this.#forget();
-      return;
-    }
-    part.copy(this.#line, this.#lineBytes);
-    this.#lineBytes = size;
-  }
-
-  #grow(size: number): boolean {
-    if (size <= this.#line.length) return true;
-    const doubled = Math.max(FIRST_CAPACITY_BYTES, 2 * this.#line.length, size);
-    const capacity = Math.min(this.#maxLineBytes, doubled);
-    if (this.#session.closed || !this.#session.tryReserve(capacity)) return false;
-    const grown = Buffer.allocUnsafeSlow(capacity);
-    this.#line.copy(grown, 0, 0, this.#lineBytes);
-    this.#session.release(this.#line.length);
-    this.#line = grown;
-    return true;
+    const size = this.#line.lengthBytes + part.length;
+    const fits = this.#droppedBytes === 0 && size <= this.#maxLineBytes && !this.#session.closed;
+    if (fits && this.#line.append(part)) return;
+    this.#droppedBytes += size;
+    this.#line.clear();
   }
 
   #takeLine(): Buffer {
-    const line = this.#line.subarray(0, this.#lineBytes);
-    this.#forget();
+    const line = this.#line.bytes;
+    this.#line.clear();
     return line;
-  }
-
-  #forget(): void {
-    this.#session.release(this.#line.length);
-    this.#line = Buffer.alloc(0);
-    this.#lineBytes = 0;
   }
 
   #emit(line: Buffer): void {

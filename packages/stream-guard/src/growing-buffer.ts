@@ -46,7 +46,8 @@ export class GrowingBuffer {
     const fits =
       needed <= this.#buffer.length ||
       this.#grow(this.#target(needed, 2)) ||
-      this.#grow(this.#target(needed, LEAST_GROWTH_RATIO));
+      this.#grow(this.#target(needed, LEAST_GROWTH_RATIO)) ||
+      this.#growToLimit(needed);
     if (fits) this.#copy(part);
     return fits;
   }
@@ -92,6 +93,14 @@ export class GrowingBuffer {
     if (!this.#session.tryReserveInTurn(capacity - this.#buffer.length)) return false;
     this.#move(capacity);
     return true;
+  }
+
+  /** The last step, by all that the session has left. */
+  #growToLimit(needed: number): boolean {
+    const { maxMemoryBytes, memoryUsageBytes } = this.#session;
+    const roomBytes = this.#buffer.length + maxMemoryBytes - memoryUsageBytes;
+    const capacity = Math.min(this.#maxBytes, roomBytes);
+    return capacity >= needed && this.#grow(capacity);
   }
 
   #move(capacity: number): void {

@@ -79,6 +79,9 @@ export class LeakDetector extends EventEmitter<LeakDetectorEvents> {
     this.#zombies = new Zombies(this.#options);
     this.#handles = new Handles({
       ...this.#options,
+      onOpen: (object) => {
+        this.#zombies.forget(object);
+      },
       onClose: (object, { what, name, origin }) => {
         this.#zombies.add(object, { what, name, origin }, this.#collections);
       },

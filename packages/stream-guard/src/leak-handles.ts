@@ -24,6 +24,8 @@ export interface HandleLimits {
   /** Dropped handles count for so long after the last one at their place. */
   readonly rearmMs: number;
   readonly now: () => number;
+  /** A handle is in use, again perhaps. */
+  readonly onOpen: (object: object) => void;
   /** A handle was closed, and should be collected. */
   readonly onClose: (object: object, handle: HandleInfo) => void;
 }
@@ -55,6 +57,8 @@ export const UNTRACKED: TrackedHandle = { close: () => {}, [Symbol.dispose]: () 
 export class Handles {
   readonly #limits: HandleLimits;
   readonly #open = new Set<Handle>();
+  /** Ends the tracking of an object that is tracked anew. */
+  readonly #forget = new WeakMap<object, () => void>();
   readonly #dropped = new Map<string, Dropped>();
   readonly #registry = new FinalizationRegistry<Handle>((handle) => {
     this.#drop(handle);
@@ -74,6 +78,8 @@ export class Handles {
 
   track(object: object, options: TrackOptions, origin: Origin): TrackedHandle {
     const handle = this.#handle(options, origin);
+    this.#limits.onOpen(object);
+    this.#forget.get(object)?.();
     if (this.#open.size >= this.#limits.maxTracked) {
       this.skipped += 1;
       return UNTRACKED;
@@ -81,12 +87,19 @@ export class Handles {
     this.#open.add(handle);
     this.#registry.register(object, handle, handle);
     const ref = new WeakRef(object);
-    const close = (): void => {
-      if (!this.#open.delete(handle)) return;
+    const end = (): object | undefined => {
+      const ended = ref.deref();
+      if (ended !== undefined && isEmitter(ended)) ended.removeListener("close", close);
+      if (!this.#open.delete(handle)) return undefined;
       this.#registry.unregister(handle);
-      const closed = ref.deref();
+      if (ended !== undefined) this.#forget.delete(ended);
+      return ended;
+    };
+    const close = (): void => {
+      const closed = end();
       if (closed !== undefined) this.#limits.onClose(closed, handle);
     };
+    this.#forget.set(object, end);
     if (isEmitter(object)) object.once("close", close);
     return { close, [Symbol.dispose]: close };
   }
@@ -166,8 +179,10 @@ export function checkTracked(object: unknown, { kind, name, maxOpenMs }: TrackOp
 
 interface EmitterLike {
   once(event: "close", listener: () => void): unknown;
+  removeListener(event: "close", listener: () => void): unknown;
 }
 
 function isEmitter(object: object): object is EmitterLike {
-  return "once" in object && typeof object.once === "function" && "emit" in object;
+  const { once, removeListener } = object as Partial<EmitterLike>;
+  return [once, removeListener].every((method) => typeof method === "function") && "emit" in object;
 }

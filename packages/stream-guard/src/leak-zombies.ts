@@ -26,6 +26,7 @@ interface Closed {
 export class Zombies {
   readonly #limits: ZombieLimits;
   readonly #closed = new Set<Closed>();
+  readonly #byObject = new WeakMap<object, Closed>();
   /** Tells of collection without a look at the object: looking would keep it alive through a marking under way. */
   readonly #registry = new FinalizationRegistry<Closed>((entry) => {
     this.#closed.delete(entry);
@@ -48,6 +49,7 @@ export class Zombies {
     entry: Omit<Closed, "ref" | "atMs" | "atCollection">,
     collections: number,
   ): void {
+    this.forget(object);
     if (this.#closed.size >= this.#limits.maxTracked) {
       this.skipped += 1;
       return;
@@ -59,7 +61,17 @@ export class Zombies {
       atCollection: collections,
     };
     this.#closed.add(closed);
+    this.#byObject.set(object, closed);
     this.#registry.register(object, closed, closed);
+  }
+
+  /** It is in use again: what is pooled is closed many times, and no zombie for that. */
+  forget(object: object): void {
+    const closed = this.#byObject.get(object);
+    if (closed === undefined) return;
+    this.#byObject.delete(object);
+    this.#closed.delete(closed);
+    this.#registry.unregister(closed);
   }
 
   look(collections: number): readonly Observation[] {

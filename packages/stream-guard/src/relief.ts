@@ -39,9 +39,6 @@ export class Relief {
     stalled: Number.NEGATIVE_INFINITY,
   };
 
-  /** A total this large cannot be made to fit before that, so that refusals do not search for it each time either. */
-  #futile = { wantedBytes: 0, untilMs: Number.NEGATIVE_INFINITY };
-
   constructor(options: ReliefOptions) {
     this.#options = options;
   }
@@ -49,7 +46,6 @@ export class Relief {
   /** Tries to make room for `bytes`; never at the cost of `asking`. False when nobody gave way. */
   makeRoom(asking: StreamingSession, bytes: number): boolean {
     const at = this.#options.now();
-    if (!this.#enough(asking, bytes, at)) return false;
     const worthIt = at >= this.#nothingUntil.stalled;
     const stalled = worthIt && this.closeStalled(bytes, asking);
     if (!stalled && worthIt) this.#nothingFound("stalled", at);
@@ -60,7 +56,6 @@ export class Relief {
   lookAgain(at: number): void {
     this.#nothingUntil.idle = at;
     this.#nothingUntil.stalled = at;
-    this.#futile.untilMs = at;
   }
 
   /** Closes sessions whose readers stalled: those beyond their timeout, and under pressure others until it ends. */
@@ -93,24 +88,6 @@ export class Relief {
       evict({ session, reason: "idle", idleMs, error: undefined });
     }
     return idle.length > 0;
-  }
-
-  /** Whether all that may give way would be enough: if not, nobody has to, unless the level asks for it anyway. */
-  #enough(asking: StreamingSession, bytes: number, at: number): boolean {
-    const { sessions, ledger, stalls, evictAfterIdleMs, plannedMs } = this.#options;
-    if (this.#pressed || ledger.fits(bytes)) return true;
-    if (at < this.#nothingUntil.stalled && at < this.#nothingUntil.idle) return true;
-    const wantedBytes = ledger.usedBytes + bytes;
-    if (at < this.#futile.untilMs && wantedBytes >= this.#futile.wantedBytes) return false;
-    const idle = sessions.idleLongest(at, evictAfterIdleMs);
-    const stalled = stalls.look([...sessions], plannedMs());
-    const giving = new Set([...idle, ...stalled].map(({ session }) => session));
-    giving.delete(asking);
-    let leftBytes = ledger.usedBytes;
-    for (const { memoryUsageBytes } of giving) leftBytes -= memoryUsageBytes;
-    const enough = leftBytes + bytes <= ledger.limitBytes;
-    if (!enough) this.#futile = { wantedBytes, untilMs: at + this.#options.againAfterMs.idle() };
-    return enough;
   }
 
   #closeOne({ session, stall, overdue }: StalledSession): void {

@@ -59,7 +59,7 @@ export class StreamingSession {
   readonly #account: Account;
   readonly #closeListeners = new Set<() => void>();
   readonly #readers = new Set<ReaderWatch>();
-  readonly #tenders = new Set<(short: boolean) => void>();
+  #tenders: Set<(short: boolean) => void> | undefined;
   #controller: AbortController | undefined;
   readonly #unfollow: () => void;
   #closeReason: string | undefined;
@@ -129,12 +129,14 @@ export class StreamingSession {
    * at 70 % or beyond: then also what can be missed. Returns the function that ends it.
    */
   onTend(tend: (short: boolean) => void): () => void {
+    this.#tenders ??= new Set();
     this.#tenders.add(fn("tend", tend));
-    return () => void this.#tenders.delete(tend);
+    return () => void this.#tenders?.delete(tend);
   }
 
   /** For the guard. What is given back here is no sign of life. */
   tend(short: boolean): void {
+    if (this.#tenders === undefined) return;
     const { moved } = this.#account;
     for (const tend of this.#tenders) {
       safely(() => {
@@ -212,6 +214,8 @@ export class StreamingSession {
     this.#account.waits += 1;
     try {
       await this.#host.bank.queue.wait(this.#account, { bytes, timeoutMs, signal });
+      // Closed in the turn in which it was granted: closing gave it back.
+      this.#ensureOpen();
     } finally {
       this.#account.waits -= 1;
       this.#account.operations -= 1;
@@ -329,7 +333,7 @@ export class StreamingSession {
     this.#closeReason = typeof (reason as unknown) === "string" ? reason : "closed";
     this.#closeError = error;
     this.#readers.clear();
-    this.#tenders.clear();
+    this.#tenders = undefined;
     this.#unfollow();
     this.#host.bank.queue.close(this.#account, () => this.#closedError());
     this.#account.give(this.#account.usedBytes);

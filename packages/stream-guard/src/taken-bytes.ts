@@ -24,7 +24,8 @@ export function takenBytes(writable: Writable | ServerResponse): number | undefi
   const { _handle: handle } = (connectionOf(writable) ?? writable) as {
     readonly _handle?: StreamHandle | null;
   };
-  const { bytesWritten, writeQueueSize } = handle?._parent ?? handle ?? {};
+  const { _parent: below } = handle ?? {};
+  const { bytesWritten, writeQueueSize } = below ?? handle ?? {};
   if (typeof bytesWritten !== "number" || typeof writeQueueSize !== "number") return undefined;
   return bytesWritten - writeQueueSize;
 }

@@ -182,22 +182,3 @@ describe("automatic cleanup", () => {
     expect(guard.level).toBe("normal");
   });
 });
-
-test("nobody is closed for a reservation that could not be met even so", () => {
-  const time = new FakeTime();
-  const { now, schedule } = time;
-  const sizes = { maxMemoryBytes: 100, sessionMaxMemoryBytes: 100 };
-  const guard = new StreamGuard({ ...sizes, sweepIntervalMs: 60_000, now, schedule });
-  const busy = guard.open();
-  busy.begin();
-  busy.reserve(40);
-  const idle = Array.from({ length: 3 }, () => guard.open());
-  for (const session of idle) session.reserve(5);
-  for (const session of idle) session.idleForMs();
-  time.advance(20_000);
-  const asking = guard.open();
-  expect([asking.tryReserve(70), asking.tryReserve(80)]).toEqual([false, false]);
-  expect(idle.map(({ closed }) => closed)).toEqual([false, false, false]);
-  expect(asking.tryReserve(60)).toBe(true);
-  expect(idle.map(({ closed }) => closed)).toEqual([true, true, true]);
-});

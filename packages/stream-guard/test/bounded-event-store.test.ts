@@ -254,26 +254,26 @@ test("one more event costs the oldest of the same history, and never another cli
   expect(store).toMatchObject({ size: 1, dropped: 1 });
 });
 
-describe("histories give way", () => {
-  async function filled() {
-    const time = new FakeTime();
-    const { now, schedule } = time;
-    const guard = new StreamGuard({
-      now,
-      schedule,
-      maxMemoryBytes: 10 * LIMIT,
-      sessionMaxMemoryBytes: LIMIT,
-      idleTimeoutMs: 10 * 3_600_000,
-    });
-    const stores: BoundedEventStore[] = [];
-    const open = async (): Promise<void> => {
-      const store = new BoundedEventStore(guard.open(), { now });
-      stores.push(store);
-      for (let count = 0; count < 8; count += 1) await store.storeEvent("s", note(FILL));
-    };
-    return { time, guard, stores, open };
-  }
+async function filled() {
+  const time = new FakeTime();
+  const { now, schedule } = time;
+  const guard = new StreamGuard({
+    now,
+    schedule,
+    maxMemoryBytes: 10 * LIMIT,
+    sessionMaxMemoryBytes: LIMIT,
+    idleTimeoutMs: 10 * 3_600_000,
+  });
+  const stores: BoundedEventStore[] = [];
+  const open = async (): Promise<void> => {
+    const store = new BoundedEventStore(guard.open(), { now });
+    stores.push(store);
+    for (let count = 0; count < 8; count += 1) await store.storeEvent("s", note(FILL));
+  };
+  return { time, guard, stores, open };
+}
 
+describe("histories give way", () => {
   test("at 70 % each drops half, so that histories alone never keep a new client out", async () => {
     const { guard, open } = await filled();
     for (let count = 0; count < 100; count += 1) await open();
@@ -315,4 +315,14 @@ describe("histories give way", () => {
     time.advance(5000);
     expect(stores[0]?.size).toBe(0);
   });
+});
+
+test("a stream that has events again is remembered, however many others are emptied", async () => {
+  const { time, store } = storeOf({ maxBytes: 4 * KIB, maxAgeMs: 1000 });
+  await store.storeEvent("s", note(1));
+  time.advance(2000);
+  expect(store.size).toBe(0);
+  const id = await store.storeEvent("s", note(2));
+  for (let count = 0; count < 150; count += 1) await store.storeEvent(`${count}`, note(FILL));
+  expect(await store.getStreamIdForEventId(id)).toBe("s");
 });

@@ -224,3 +224,21 @@ describe.each(["v1", "v2"] as const)("a %s stdio server behind it", (version) =>
     await transport.close();
   });
 });
+
+test("a line that fits the session is passed on, also when twice its length would not fit", async () => {
+  const { session } = sessionOf(64 * KIB);
+  const dropped: unknown[] = [];
+  const chunks = [Buffer.alloc(40 * KIB, "x"), Buffer.alloc(20 * KIB, "x"), Buffer.from("\n")];
+  const source = Readable.from(chunks, { objectMode: false });
+  const output = new BoundedLines(source, session, { onDropped: (error) => dropped.push(error) });
+  expect(Buffer.concat(await output.toArray())).toHaveLength(60 * KIB + 1);
+  expect(dropped).toEqual([]);
+  expect(session.peakBytes).toBeLessThanOrEqual(64 * KIB);
+});
+
+test("a line too long that the input ends in the middle of is reported too", async () => {
+  expect(await lines(["ok\n", "x".repeat(50), "y".repeat(50)], 20)).toMatchObject({
+    text: "ok\n",
+    dropped: [100],
+  });
+});

@@ -2,6 +2,7 @@ import { spawnSync } from "node:child_process";
 import { EventEmitter } from "node:events";
 import { describe, expect, test } from "vitest";
 import { LeakDetector, StreamGuard } from "@mcp-accel/stream-guard";
+import { BoundedEventStore } from "@mcp-accel/stream-guard/mcp";
 import type { LeakDetectorOptions, LeakFinding, ScalarFamily } from "@mcp-accel/stream-guard";
 import { placeOf } from "../src/leak-origin.ts";
 import { FakeTime } from "./fake-time.ts";
@@ -390,5 +391,33 @@ describe("bad input", () => {
     expect(() => detector.track(object as object, options as never)).toThrow(
       expect.objectContaining({ argument }),
     );
+  });
+});
+
+describe("what is used again and again", () => {
+  test("an object that is tracked for each use is one tracking, leaves no listeners and is one zombie at most", () => {
+    const { time, detector, collect } = parts();
+    const socket = new EventEmitter();
+    for (let count = 0; count < 20; count += 1) detector.track(socket, { kind: "use" }).close();
+    expect(socket.listenerCount("close")).toBe(0);
+    expect(detector.stats()).toMatchObject({ handles: 0, closed: 1 });
+    for (let count = 0; count < 20; count += 1) detector.track(socket, { kind: "use" });
+    expect(socket.listenerCount("close")).toBe(1);
+    expect(detector.stats()).toMatchObject({ handles: 1, closed: 0 });
+    socket.emit("close");
+    expect(detector.stats()).toMatchObject({ handles: 0, closed: 1 });
+    time.advance(2 * MINUTE_MS);
+    for (let count = 0; count < 4; count += 1) collect();
+    expect(detector.check()).toEqual([]);
+  });
+
+  test("a history event of a call that says nothing more for long is no leak", async () => {
+    const { time, guard, told } = parts();
+    const session = guard.open();
+    const store = new BoundedEventStore(session, { now: time.now });
+    await store.storeEvent("s", { progress: 1 });
+    session.begin();
+    time.advance(20 * MINUTE_MS);
+    expect(told).toEqual([]);
   });
 });

@@ -112,6 +112,7 @@ describe.each(["v1", "v2"] as const)("bodies sent to a %s server", (version) => 
     socket.destroy();
     await until(() => guard.stats().waiting === 0);
     await until(() => guard.stats().usedBytes === 200 * KIB);
+    expect(guard.sessions()[0]?.operations).toBe(0);
   });
 
   test("what is announced and not sent is not charged", async () => {

@@ -408,15 +408,15 @@ test.each(["done", "value"])(
   },
 );
 
-describe("who gives up while its chunk waits for room leaves no wait behind", () => {
-  function crowded() {
-    const { guard } = guardOf();
-    const holder = guard.open();
-    holder.begin();
-    holder.reserve(700_000);
-    return { guard, session: guard.open(), other: guard.open() };
-  }
+function crowded() {
+  const { guard } = guardOf();
+  const holder = guard.open();
+  holder.begin();
+  holder.reserve(700_000);
+  return { guard, session: guard.open(), other: guard.open() };
+}
 
+describe("who gives up while its chunk waits for room leaves no wait behind", () => {
   test.each<[string, (session: StreamingSession, source: Source) => () => unknown]>([
     [
       "pipe",

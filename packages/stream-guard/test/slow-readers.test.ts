@@ -28,7 +28,8 @@ interface Handle {
 /** Bytes that wait for the system to take them, below TLS. */
 function queueOf(socket: Socket): number {
   const { _handle: handle } = socket as unknown as { readonly _handle: Handle | null };
-  return (handle?._parent ?? handle)?.writeQueueSize ?? 0;
+  const { _parent: below = handle } = handle ?? {};
+  return below?.writeQueueSize ?? 0;
 }
 
 test.each(["http", "https"])(
@@ -82,13 +83,13 @@ test.each(["http", "https"])(
     await until(() => written.length === 1);
     const [{ session, socket, result }] = written as [(typeof written)[0]];
     let steps = 0;
-    let over = false;
-    void result.then(() => (over = true));
-    while (!over) {
+    const state = { over: false };
+    void result.then(() => (state.over = true));
+    while (!state.over) {
       const queued = queueOf(socket);
       await until(() => {
         client.read();
-        return over || queueOf(socket) < queued;
+        return state.over || queueOf(socket) < queued;
       });
       time.advance(TIMEOUT_MS * 0.9);
       await settle();

@@ -24,3 +24,14 @@ test("a signal asked for after the close is aborted already, with the reason", a
   expect(session.signal.aborted).toBe(true);
   expect(session.signal.reason).toBeInstanceOf(SessionClosedError);
 });
+
+test("a wait that is granted in the turn in which its session closes rejects, and nothing stays taken", async () => {
+  const guard = new StreamGuard({ maxMemoryBytes: 10, sessionMaxMemoryBytes: 10 });
+  const [waiting, holder] = [guard.open(), guard.open()];
+  holder.reserve(8);
+  const granted = waiting.reserveWhenAvailable(5);
+  holder.release(8);
+  void waiting.close();
+  await expect(granted).rejects.toThrow(SessionClosedError);
+  expect(guard.stats()).toMatchObject({ usedBytes: 0, waiting: 0 });
+});
