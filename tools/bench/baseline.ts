@@ -1,6 +1,6 @@
-import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
+import { valgrindVersion } from "./callgrind.ts";
 import type { Counts } from "./instructions.ts";
 
 /** Counts of all packages on one kind of machine. */
@@ -8,19 +8,20 @@ export type Baseline = Readonly<Record<string, Counts>>;
 
 /** What changes counts without any change of ours; undefined when valgrind is missing. */
 export function machineKey(): string | undefined {
-  const { stdout, error } = spawnSync("valgrind", ["--version"], { encoding: "utf8" });
-  if (error !== undefined) return undefined;
+  const valgrind = valgrindVersion();
+  if (valgrind === undefined) return undefined;
   // V8 and libc use what the processor has; valgrind hides everything beyond AVX2.
   const cpu = readFileSync("/proc/cpuinfo", "utf8");
   const vectors = cpu.includes("avx2") ? "avx2" : "plain";
-  return `node${process.versions.node}-${process.arch}-${vectors}-${stdout.trim()}`;
+  return `node${process.versions.node}-${process.arch}-${vectors}-${valgrind}`;
 }
 
-export function readBaseline(key: string): Baseline {
+/** Undefined when there is none for such machines. */
+export function readBaseline(key: string): Baseline | undefined {
   try {
     return JSON.parse(readFileSync(fileOf(key), "utf8")) as Baseline;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return {};
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw error;
   }
 }

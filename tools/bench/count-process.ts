@@ -1,21 +1,23 @@
-// Runs under callgrind and does the operations of one package. `getPriority` is where callgrind writes down its count and
-// begins anew (`--dump-before`): after what comes first, and for each operation after warming up, settling and counting.
+// Runs under callgrind: prints how often it does each operation of a package, then does them. `getPriority` marks the phases
+// (see callgrind.ts).
 import { registerHooks } from "node:module";
 import type { LoadFnOutput } from "node:module";
 import { getPriority } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
+import { PHASES } from "./instructions.ts";
 import type { GateModule } from "./operation.ts";
 import { planted } from "./plants.ts";
 
 /** Short turns, so that V8 enters what it has compiled meanwhile. */
 const TURNS = 20;
-const PHASES = 3;
 
 const [root = "", name = "", spins = "0"] = process.argv.slice(2);
 if (Number(spins) > 0) plant(Number(spins));
 const file = pathToFileURL(join(root, "packages", name, "bench/gate.ts"));
 const { operations } = (await import(file.href)) as GateModule;
+const times = Object.entries(operations).map(([key, { iterations }]) => [key, iterations]);
+console.log(JSON.stringify(Object.fromEntries(times)));
 getPriority();
 for (const { iterations, run } of Object.values(operations))
   for (let phase = 0; phase < PHASES; phase += 1) {
@@ -41,6 +43,8 @@ function plant(count: number): void {
   });
 }
 
-function textOf(source: LoadFnOutput["source"]): string {
-  return typeof source === "string" ? source : new TextDecoder().decode(source);
+/** What is built in has no source. */
+function textOf(source: LoadFnOutput["source"] | null): string {
+  if (typeof source === "string") return source;
+  return new TextDecoder().decode(source ?? undefined);
 }

@@ -1,6 +1,7 @@
 import { globSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { readOptions } from "./options.ts";
 import { PLANTS, planted } from "./plants.ts";
 import { compare } from "./verdict.ts";
 
@@ -19,6 +20,30 @@ describe("the instruction gate", () => {
   test("says so when there is nothing to compare with", () => {
     expect(compare("p", { op: 1 }, {})).toMatchObject([{ verdict: "no baseline" }]);
     expect(compare("p", { op: 1 }, undefined)).toMatchObject([{ verdict: "no baseline" }]);
+    expect(compare("p", {}, { op: 1 })).toMatchObject([{ verdict: "gone" }]);
+  });
+
+  test.each([
+    [["c"], '"c" is none of a, b'],
+    [["--repeat", "0"], "from 1 to 9999"],
+    [["--repeat", "many"], "from 1 to 9999"],
+    [["--repeat", ""], "from 1 to 9999"],
+    [["--plant", "--update"], "exclude each other"],
+    [["--unknown"], "--unknown"],
+  ])("refuses the arguments %j", (args, message) => {
+    expect(() => readOptions(args, ["a", "b"])).toThrow(message);
+  });
+
+  test("takes all packages when none is named, and each of them once", () => {
+    expect(readOptions([], ["a", "b"])).toMatchObject({
+      names: ["a", "b"],
+      mode: "check",
+      repeat: 1,
+    });
+    expect(readOptions(["b", "b", "--plant"], ["a", "b"])).toMatchObject({
+      names: ["b"],
+      mode: "plant",
+    });
   });
 
   test("covers every package, and can plant a slowdown into each", () => {

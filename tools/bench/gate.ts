@@ -1,105 +1,116 @@
-// Counts the instructions of every package's hot paths and fails when one takes more than its baseline allows.
+// Counts the instructions of every package's hot paths and fails when one takes more than its baseline allows, or when the
+// baseline of this kind of machine has other operations than there are.
 //   gate.ts [PACKAGE…]            compare
 //   gate.ts [PACKAGE…] --update   write the baseline of this kind of machine
 //   gate.ts [PACKAGE…] --plant    plant a slowdown of 5 % into each package: each must be noticed
 //   gate.ts [PACKAGE…] --repeat N compare N times: none may be noticed
+// With --json it prints one line of JSON.
 import { globSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import { parseArgs } from "node:util";
 import { machineKey, readBaseline, writeBaseline } from "./baseline.ts";
 import { countInstructions } from "./instructions.ts";
 import type { Counts } from "./instructions.ts";
+import { readOptions } from "./options.ts";
+import type { GateOptions } from "./options.ts";
 import { PLANTS } from "./plants.ts";
 import { compare, TOLERANCE } from "./verdict.ts";
 import type { Comparison } from "./verdict.ts";
+
+interface Outcome {
+  readonly rows: readonly Comparison[];
+  readonly passed: boolean;
+  readonly summary: string;
+}
 
 const PLANTED = 0.05;
 const CALIBRATION_SPINS = 40;
 const root = join(import.meta.dirname, "../..");
 
-const { values, positionals } = parseArgs({
-  options: {
-    json: { type: "boolean", default: false },
-    plant: { type: "boolean", default: false },
-    repeat: { type: "string", default: "1" },
-    update: { type: "boolean", default: false },
-  },
-  allowPositionals: true,
-});
-const all = globSync("packages/*/bench/gate.ts", { cwd: root }).map((file) =>
-  basename(dirname(dirname(file))),
-);
-const names = positionals.length === 0 ? all.toSorted() : positionals;
-const unknown = names.find((name) => !all.includes(name));
-if (unknown !== undefined) throw new Error(`${unknown} is none of ${all.toSorted().join(", ")}`);
+const options = optionsOrExit();
+const machine = machineKey();
+if (machine === undefined) skip();
+else {
+  const outcome = await run(machine, options);
+  print(machine, outcome);
+  process.exitCode = outcome.passed ? 0 : 1;
+}
 
-const key = machineKey();
-if (key === undefined) skip();
-else if (values.plant) await plantAll();
-else if (values.update) await update(key);
-else await check(key);
+function optionsOrExit(): GateOptions {
+  const packages = globSync("packages/*/bench/gate.ts", { cwd: root })
+    .map((file) => basename(dirname(dirname(file))))
+    .toSorted();
+  try {
+    return readOptions(process.argv.slice(2), packages);
+  } catch (error) {
+    console.error((error as Error).message);
+    return process.exit(2);
+  }
+}
 
 function skip(): void {
-  console.log("SKIPPED the instruction gate: valgrind is not installed");
+  console.error("SKIPPED the instruction gate: valgrind is not installed");
   if (process.env["REQUIRE_SERVICES"] === "1") process.exitCode = 1;
 }
 
-async function check(machine: string): Promise<void> {
-  const baseline = readBaseline(machine);
-  const found: Comparison[] = [];
-  for (let round = 0; round < Number(values.repeat); round += 1)
+function run(key: string, { mode, names, repeat }: GateOptions): Promise<Outcome> {
+  if (mode === "plant") return plantAll(names);
+  return mode === "update" ? update(key, names) : check(key, names, repeat);
+}
+
+async function check(key: string, names: readonly string[], repeat: number): Promise<Outcome> {
+  const baseline = readBaseline(key);
+  const rows: Comparison[] = [];
+  for (let round = 0; round < repeat; round += 1)
     for (const name of names)
-      found.push(...compare(name, await countInstructions(root, name), baseline[name]));
-  const slower = found.filter(({ verdict }) => verdict === "slower").length;
-  const missing = found.some(({ verdict }) => verdict === "no baseline");
-  print(found);
-  if (missing) console.log(`No baseline for ${machine} yet: write one with --update.`);
-  console.log(
-    `${found.length} counts, ${slower} above the baseline by more than ${100 * TOLERANCE} %`,
-  );
-  process.exitCode = slower === 0 ? 0 : 1;
+      rows.push(...compare(name, await countInstructions(root, name), baseline?.[name]));
+  if (baseline === undefined)
+    return { rows, passed: true, summary: `No baseline for ${key} yet: write one with --update.` };
+  const failed = rows.filter(({ verdict }) => verdict !== "ok" && verdict !== "faster").length;
+  const summary = `${rows.length} counts, ${failed} above the baseline by more than ${100 * TOLERANCE} %, or not to be compared`;
+  return { rows, passed: failed === 0, summary };
 }
 
-async function update(machine: string): Promise<void> {
-  const baseline: Record<string, Counts> = { ...readBaseline(machine) };
+async function update(key: string, names: readonly string[]): Promise<Outcome> {
+  const before = readBaseline(key);
+  const baseline: Record<string, Counts> = { ...before };
   for (const name of names) baseline[name] = await countInstructions(root, name);
-  writeBaseline(machine, baseline);
-  print(names.flatMap((name) => compare(name, baseline[name] ?? {}, baseline[name])));
+  writeBaseline(key, baseline);
+  const rows = names.flatMap((name) => compare(name, baseline[name] ?? {}, before?.[name]));
+  return { rows, passed: true, summary: "written; the comparison is with what was there before" };
 }
 
-async function plantAll(): Promise<void> {
-  const found: Comparison[] = [];
-  for (const name of names) found.push(...(await plantOne(name)));
-  print(found);
-  const missed = found.filter(({ verdict }) => verdict !== "slower").map((row) => row.package);
-  console.log(missed.length === 0 ? "each was noticed" : `not noticed: ${missed.join(", ")}`);
-  process.exitCode = missed.length === 0 ? 0 : 1;
+async function plantAll(names: readonly string[]): Promise<Outcome> {
+  const rows: Comparison[] = [];
+  for (const name of names) rows.push(...(await plantOne(name)));
+  const missed = rows.filter(({ verdict }) => verdict !== "slower").map((row) => row.package);
+  const summary = missed.length === 0 ? "each was noticed" : `not noticed: ${missed.join(", ")}`;
+  return { rows, passed: missed.length === 0, summary };
 }
 
 /** Of a slowdown whose size is set by what one turn of its loop costs there. */
 async function plantOne(name: string): Promise<readonly Comparison[]> {
   const operation = PLANTS[name]?.operation ?? "";
   const of = (counts: Counts): number => counts[operation] ?? Number.NaN;
-  const clean = await countInstructions(root, name);
+  const clean = of(await countInstructions(root, name));
   const slow = of(await countInstructions(root, name, CALIBRATION_SPINS));
-  const perSpin = (slow - of(clean)) / CALIBRATION_SPINS;
-  const spins = Math.max(1, Math.round((PLANTED * of(clean)) / perSpin));
-  const counts = { [operation]: of(await countInstructions(root, name, spins)) };
-  return compare(name, counts, clean);
+  const spins = Math.max(1, Math.round((PLANTED * clean * CALIBRATION_SPINS) / (slow - clean)));
+  const planted = of(await countInstructions(root, name, spins));
+  return compare(name, { [operation]: planted }, { [operation]: clean });
 }
 
-function print(rows: readonly Comparison[]): void {
-  if (values.json) {
-    console.log(JSON.stringify({ key, rows }));
+function print(key: string, { rows, passed, summary }: Outcome): void {
+  if (options.json) {
+    console.log(JSON.stringify({ key, passed, summary, rows }));
     return;
   }
   console.log(key);
   console.table(
     rows.map((row) => ({
       ...row,
-      instructions: Math.round(row.instructions),
+      instructions: row.instructions === undefined ? "" : Math.round(row.instructions),
       baseline: row.baseline ?? "",
       change: row.change === undefined ? "" : `${(100 * row.change).toFixed(2)} %`,
     })),
   );
+  console.log(summary);
 }

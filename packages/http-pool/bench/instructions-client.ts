@@ -1,29 +1,39 @@
-// Sends a number of GETs, so many at a time, and ends: run under callgrind, which counts what the whole process does.
+// Sends GETs, so many at a time: first until its code is compiled, then a number that is counted. `getPriority` is where
+// callgrind begins to count, and ends (see tools/bench/callgrind.ts).
+import { getPriority } from "node:os";
 import { createClient } from "./clients.ts";
 import type { ClientName } from "./clients.ts";
 
-const [name, origin, connections, requests] = process.argv.slice(2) as [
+const [name, origin, connections, warmUpRequests, requests] = process.argv.slice(2) as [
   ClientName,
+  string,
   string,
   string,
   string,
 ];
 const client = createClient({ name, origin, connections: Number(connections) });
-let left = Number(requests);
-await Promise.all(Array.from({ length: Number(connections) }, sendOn));
+for (const count of [warmUpRequests, requests]) {
+  await send(Number(count));
+  getPriority();
+}
 process.exit();
 
-function sendOn(): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const next = (error?: unknown): void => {
-      if (error !== undefined)
-        reject(error instanceof Error ? error : new Error("the request failed", { cause: error }));
-      else if (left <= 0) resolve();
-      else {
-        left -= 1;
-        client.send(next);
-      }
-    };
-    next();
-  });
+async function send(count: number): Promise<void> {
+  let left = count;
+  const sendOn = (): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const next = (error?: unknown): void => {
+        if (error !== undefined)
+          reject(
+            error instanceof Error ? error : new Error("the request failed", { cause: error }),
+          );
+        else if (left <= 0) resolve();
+        else {
+          left -= 1;
+          client.send(next);
+        }
+      };
+      next();
+    });
+  await Promise.all(Array.from({ length: Number(connections) }, sendOn));
 }
