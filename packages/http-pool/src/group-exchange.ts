@@ -15,6 +15,7 @@ import type { PoolDispatchOptions, RequestLane } from "./prepare-dispatch.ts";
 import type { Replica } from "./replica.ts";
 import { isReplayable, isSafe } from "./replayable.ts";
 import { retryAfterMsOf } from "./retry-after.ts";
+import { RetryPlan } from "./retry-plan.ts";
 import type { Route } from "./router.ts";
 import { safely } from "./safely.ts";
 
@@ -34,22 +35,19 @@ export class GroupExchange implements Discarding {
   /** It may be sent again after a failure. */
   readonly replayable: boolean;
   readonly route: Route;
-  readonly tried: Replica[] = [];
   readonly #context: GroupContext;
   readonly #handler: Dispatcher.DispatchHandler;
+  readonly #plan: RetryPlan;
   readonly #hedged: LinkedNode<GroupExchange> = new LinkedNode<GroupExchange>(this);
   readonly #live = new Set<Attempt>();
   #first: Attempt | undefined;
   #hedge: Attempt | undefined;
   #winner: Attempt | undefined;
-  /** Times that an upstream may have received it. */
-  #sent = 0;
   #over = false;
   #aborted = false;
   #paused = false;
   #reason: Error | null = null;
   #lastError: Error | undefined;
-  #cancelDelay: (() => void) | undefined;
 
   constructor(
     context: GroupContext,
@@ -63,6 +61,7 @@ export class GroupExchange implements Discarding {
     this.createdAt = context.options.now();
     this.replayable = isReplayable(options) && !options.upgrade && options.method !== "CONNECT";
     this.route = context.router.route(options);
+    this.#plan = new RetryPlan(context, this);
   }
 
   /** False when its upstream has no connection free. */
@@ -92,10 +91,6 @@ export class GroupExchange implements Discarding {
   /** It may be under way twice at once. */
   get safe(): boolean {
     return this.replayable && isSafe(this.options);
-  }
-
-  get attempts(): number {
-    return this.tried.length;
   }
 
   get aborted(): boolean {
@@ -166,15 +161,13 @@ export class GroupExchange implements Discarding {
   /** The upstream of an attempt is silent; should it come back first, its answer is taken. */
   suspected(attempt: Attempt): void {
     const next = this.#another();
-    if (next === undefined || !this.#withdraw()) return;
+    if (next === undefined || !this.#plan.withdraw()) return;
     this.#again(attempt, next, "hang", 0);
   }
 
   /** A pool may send it once more, since its connection turned out to be dead: that is a retry like any other. */
   mayReplay(): boolean {
-    if (this.#sent >= this.#context.options.retry.maxAttempts || !this.#withdraw()) return false;
-    this.#sent += 1;
-    return true;
+    return this.#plan.mayReplay();
   }
 
   informed(
@@ -235,7 +228,7 @@ export class GroupExchange implements Discarding {
 
   failed(attempt: Attempt, error: Error, kind: FailureKind | undefined): void {
     this.#live.delete(attempt);
-    if (isUnsent(error)) this.#sent -= 1;
+    if (isUnsent(error)) this.#plan.unsent();
     if (this.#over || (this.#winner !== undefined && attempt !== this.#winner)) return;
     this.#lastError = error;
     if (this.#winner === undefined) {
@@ -255,62 +248,19 @@ export class GroupExchange implements Discarding {
     if (attempt === this.#first) this.#handler.onRequestSent?.();
   }
 
-  /** Whether another attempt is under way or can be made. An upstream that says when to come back is asked no sooner. */
-  #goOn(attempt: Attempt, reason: RetryReason, retryAfterMs = 0): boolean {
-    if (this.#live.size > 0 || this.#cancelDelay !== undefined) return true;
-    const { options, router } = this.#context;
-    const { baseDelayMs, maxAttempts, maxDelayMs } = options.retry;
-    if (this.attempts >= maxAttempts || this.#sent >= maxAttempts) return false;
-    const next = this.route.sticky ? undefined : router.pick(this.route, this.tried);
-    if (next === undefined && (retryAfterMs > maxDelayMs || this.#same(attempt) === undefined))
-      return false;
-    if (!this.#withdraw()) return false;
-    if (next !== undefined) {
-      this.#again(attempt, next, reason, 0);
-      return true;
-    }
-    // "Full jitter" of M. Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog, 2015.
-    const ceilingMs = Math.min(maxDelayMs, baseDelayMs * 2 ** (this.attempts - 1));
-    this.#wait(attempt, reason, Math.max(retryAfterMs, options.random() * ceilingMs));
-    return true;
-  }
-
-  #wait(attempt: Attempt, reason: RetryReason, delayMs: number): void {
-    const { delayed, options } = this.#context;
-    delayed.add(this);
-    const cancelTimer = options.schedule(() => {
-      this.#cancelDelay?.();
-      const same = this.#same(attempt);
-      if (same !== undefined) this.#again(attempt, same, reason, delayMs);
+  /** Whether another attempt is under way or can be made. */
+  #goOn(attempt: Attempt, reason: RetryReason, retryAfterMs?: number): boolean {
+    if (this.#live.size > 0) return true;
+    return this.#plan.next(attempt.replica, retryAfterMs, (next, delayMs) => {
+      if (next !== undefined) this.#again(attempt, next, reason, delayMs);
       else this.#fail(this.#lastError ?? this.#context.noRoute(this));
-    }, delayMs);
-    this.#cancelDelay = () => {
-      cancelTimer();
-      delayed.delete(this);
-      this.#cancelDelay = undefined;
-    };
-  }
-
-  /** Where it goes when all others were tried, or none other will do. */
-  #same({ replica }: Attempt): Replica | undefined {
-    if (!this.route.sticky) return this.#context.router.pick(this.route, []);
-    return replica.circuit.admits && !replica.removed ? replica : undefined;
+    });
   }
 
   /** A second upstream for a request that waits for its first, and may be under way twice. */
   #another(): Replica | undefined {
-    const { options, router } = this.#context;
     const waits = !this.#over && this.#winner === undefined && this.#live.size === 1;
-    if (!waits || !this.safe || this.route.sticky) return undefined;
-    const { maxAttempts } = options.retry;
-    if (this.attempts >= maxAttempts || this.#sent >= maxAttempts) return undefined;
-    return router.pick(this.route, this.tried);
-  }
-
-  #withdraw(): boolean {
-    const allowed = this.#context.retries.withdraw();
-    if (!allowed) this.#context.report.counters.overBudget += 1;
-    return allowed;
+    return waits && this.safe ? this.#plan.another() : undefined;
   }
 
   #again(from: Attempt, next: Replica, reason: RetryReason, delayMs: number): void {
@@ -318,15 +268,14 @@ export class GroupExchange implements Discarding {
       upstream: next.upstream,
       from: from.replica.upstream,
       reason,
-      attempt: this.attempts + 1,
+      attempt: this.#plan.attempts + 1,
       delayMs,
     });
     this.#send(next);
   }
 
   #send(replica: Replica, kind?: "hedge"): boolean {
-    this.tried.push(replica);
-    this.#sent += 1;
+    this.#plan.sent(replica);
     const attempt = new Attempt(this.#context, this, replica);
     this.#first ??= attempt;
     if (kind === "hedge") this.#hedge = attempt;
@@ -343,7 +292,7 @@ export class GroupExchange implements Discarding {
 
   #stop(reason: Error): void {
     this.#context.hedges?.queue.remove(this.#hedged);
-    this.#cancelDelay?.();
+    this.#plan.stop();
     for (const attempt of this.#live) attempt.cancel(reason);
     this.#live.clear();
   }
@@ -359,10 +308,12 @@ export class GroupExchange implements Discarding {
 
   /** Of several upstreams that could not be reached, all are named. */
   #describe(error: Error): Error {
-    if (!(error instanceof UpstreamUnavailableError) || this.attempts < 2) return error;
+    const { attempts, upstreams } = this.#plan;
+    if (!(error instanceof UpstreamUnavailableError) || attempts < 2) return error;
     const { upstream, retryAfterMs } = error;
-    const upstreams = [...new Set(this.tried.map((replica) => replica.upstream))];
-    const details = { upstream, upstreams, attempts: this.attempts, retryAfterMs };
-    return new UpstreamUnavailableError(details, error.cause);
+    return new UpstreamUnavailableError(
+      { upstream, upstreams, attempts, retryAfterMs },
+      error.cause,
+    );
   }
 }
