@@ -56,16 +56,17 @@ const NORMALIZED = new Set(["DELETE", "GET", "HEAD", "OPTIONS", "POST", "PUT"]);
  * What `fetch(input, init)` asks for.
  * @throws InvalidArgumentError
  */
-export function readFetch(input: string | URL | Request, init: PoolFetchInit = {}): FetchRequest {
+export function readFetch(input: string | URL | Request, given?: PoolFetchInit): FetchRequest {
+  const init = given ?? {};
   const request = input instanceof Request ? input : undefined;
   refuse("dispatcher", Reflect.get(init, "dispatcher"), "none: a pool is the dispatcher itself");
   refuse("integrity", init.integrity ?? request?.integrity, "none: it is not checked here");
   const url = readUrl(request?.url ?? input);
   const method = normalizeMethod(init.method ?? request?.method ?? "GET");
-  const given = init.body ?? (request?.body as RequestInit["body"]);
-  if (given !== undefined && given !== null && (method === "GET" || method === "HEAD"))
-    throw new InvalidArgumentError("body", `no body with ${method}`, `a ${typeof given}`);
-  const { body, contentType } = encodeBody(given);
+  const source = init.body ?? (request?.body as RequestInit["body"]);
+  if (source !== undefined && source !== null && (method === "GET" || method === "HEAD"))
+    throw new InvalidArgumentError("body", `no body with ${method}`, `a ${typeof source}`);
+  const { body, contentType } = encodeBody(source);
   const headers: Record<string, string> = { ...DEFAULT_HEADERS };
   if (contentType !== undefined) headers["content-type"] = contentType;
   if (request !== undefined && init.headers === undefined) readHeaders(request.headers, headers);
@@ -119,7 +120,8 @@ function readUrl(input: unknown): URL {
   return url;
 }
 
-function normalizeMethod(method: string): string {
+function normalizeMethod(method: unknown): string {
+  if (typeof method !== "string") throw new InvalidArgumentError("method", "a string", method);
   const upper = method.toUpperCase();
   if (FORBIDDEN.has(upper))
     throw new InvalidArgumentError("method", "one that fetch may use", upper);
@@ -128,6 +130,9 @@ function normalizeMethod(method: string): string {
 
 function readHeaders(given: RequestInit["headers"], into: Record<string, string>): void {
   if (given === undefined) return;
+  // They may hold secrets, so that they are described by their kind only.
+  if (typeof given !== "object" || given === null)
+    throw new InvalidArgumentError("headers", "headers that fetch takes", `a ${typeof given}`);
   const own = new Set<string>();
   const pairs = Symbol.iterator in given ? given : Object.entries(given);
   for (const [name = "", value] of pairs as Iterable<readonly string[]>) {
@@ -160,7 +165,7 @@ function encodeBody(body: unknown): { body: FetchBody; contentType?: string } {
   }
   if (typeof body === "object" && Symbol.asyncIterator in body)
     return { body: body as AsyncIterable<Uint8Array> };
-  throw new InvalidArgumentError("body", "a body that fetch takes", body);
+  throw new InvalidArgumentError("body", "a body that fetch takes", `a ${typeof body}`);
 }
 
 function readSettings(init: PoolFetchInit): FetchRequest["settings"] {

@@ -1,5 +1,6 @@
 import { InvalidArgumentError } from "./errors.ts";
 import {
+  bool,
   duration,
   finite,
   fn,
@@ -161,8 +162,7 @@ export function resolveGroupOptions(
   options: UpstreamGroupOptions,
   defaultKey: (options: PoolDispatchOptions) => string | undefined,
 ): ResolvedGroupOptions {
-  if (typeof options !== "object" || options === null)
-    throw new InvalidArgumentError("options", "an object", options);
+  optionalObject("options", options);
   const { balance = "peak-ewma", origin } = options;
   if (!BALANCES.includes(balance))
     throw new InvalidArgumentError("balance", `one of ${BALANCES.join(", ")}`, balance);
@@ -174,6 +174,7 @@ export function resolveGroupOptions(
   };
   const virtual = origin === undefined ? undefined : parseOrigin("origin", origin);
   const probe = resolveProbe(options.probe ?? {});
+  optionalObject("pool", options.pool);
   const { allowAddress = options.pool?.allowAddress } = options;
   optionalFn("allowAddress", allowAddress);
   const pool = { ...options.pool, ...(allowAddress && { allowAddress }), ...clocks };
@@ -182,7 +183,7 @@ export function resolveGroupOptions(
     origin: virtual,
     balance,
     hashKey: options.hashKey ?? defaultKey,
-    hashFailover: options.hashFailover ?? false,
+    hashFailover: bool("hashFailover", options.hashFailover ?? false),
     hashLoadFactor: finite("hashLoadFactor", options.hashLoadFactor ?? NEVER, 1),
     pool: poolOptions(pool, virtual, probe),
     zone: checkZone(options.zone),
@@ -202,8 +203,28 @@ export function resolveGroupOptions(
   return resolved;
 }
 
+export interface ResolvedUpstream {
+  readonly origin: URL;
+  readonly weight: number;
+  readonly zone: string | undefined;
+}
+
 /** @throws InvalidArgumentError */
-export function checkZone(zone: unknown): string | undefined {
+export function resolveUpstream(upstream: string | URL | UpstreamOptions): ResolvedUpstream {
+  // What is no object is no origin either, which is said of it.
+  const isOptions = typeof upstream === "object" && upstream !== null && !(upstream instanceof URL);
+  const { origin, weight, zone, ...unknown }: UpstreamOptions = isOptions
+    ? upstream
+    : { origin: upstream };
+  refuseUnknown("upstream.", unknown, { origin, weight, zone });
+  return {
+    origin: parseOrigin("upstream", origin),
+    weight: checkWeight(weight ?? 1),
+    zone: checkZone(zone),
+  };
+}
+
+function checkZone(zone: unknown): string | undefined {
   if (zone !== undefined && typeof zone !== "string")
     throw new InvalidArgumentError("zone", "a string", zone);
   return zone;
@@ -267,7 +288,7 @@ function resolveOutlier(outlier: OutlierOptions | false): All<OutlierOptions> {
       outlier.maxEjectionMs ?? Math.max(base, 120_000),
     ),
     maxEjectedShare: ratio("outlier.maxEjectedShare", outlier.maxEjectedShare ?? 0.5),
-    successRate: outlier.successRate ?? false,
+    successRate: bool("outlier.successRate", outlier.successRate ?? false),
     minHangMs: timeout("outlier.minHangMs", outlier.minHangMs ?? 100),
   };
   refuseUnknown("outlier.", outlier, resolved);
@@ -297,11 +318,13 @@ function resolveCircuit(circuit: CircuitBreakerOptions | false): All<CircuitBrea
 function resolveRetry(retry: RetryOptions | false): ResolvedGroupOptions["retry"] {
   if (retry === false) return { ...resolveRetry({}), maxAttempts: 1 };
   optionalObject("retry", retry);
-  const statusCodes = retry.statusCodes ?? [502, 503, 504];
+  const statusCodes: unknown = retry.statusCodes ?? [502, 503, 504];
+  if (!Array.isArray(statusCodes))
+    throw new InvalidArgumentError("retry.statusCodes", "an array of statuses", statusCodes);
   for (const status of statusCodes) integer("retry.statusCodes", status, 400, 599);
   const resolved = {
     maxAttempts: integer("retry.maxAttempts", retry.maxAttempts ?? 3, 1, 10),
-    statusCodes: new Set(statusCodes),
+    statusCodes: new Set<number>(statusCodes),
     budgetRatio: ratio("retry.budgetRatio", retry.budgetRatio ?? 0.1),
     budgetMinPerSecond: finite("retry.budgetMinPerSecond", retry.budgetMinPerSecond ?? 5, 0),
     baseDelayMs: duration("retry.baseDelayMs", retry.baseDelayMs ?? 25),

@@ -7,7 +7,7 @@ import { McpCalls } from "./mcp-calls.ts";
 import type { McpScope } from "./mcp-calls.ts";
 import { CALL, readPost } from "./mcp-message.ts";
 import type { McpPost } from "./mcp-message.ts";
-import { refuseUnknown } from "./options.ts";
+import { optionalObject, refuseUnknown, timeout } from "./options.ts";
 import type { PoolAgent } from "./pool-agent.ts";
 import type { UpstreamGroup } from "./upstream-group.ts";
 
@@ -54,10 +54,11 @@ export function mcpFetch(
   pool: ConnectionPool | PoolAgent | UpstreamGroup,
   options: McpFetchOptions = {},
 ): typeof fetch {
+  optionalObject("options", options);
   const { callTimeoutMs = DEFAULT_CALL_TIMEOUT_MS, requestTimeoutMs, replayableTools } = options;
   refuseUnknown("", options, { callTimeoutMs, requestTimeoutMs, replayableTools });
-  checkTimeout("callTimeoutMs", callTimeoutMs);
-  if (requestTimeoutMs !== undefined) checkTimeout("requestTimeoutMs", requestTimeoutMs);
+  timeout("callTimeoutMs", callTimeoutMs);
+  if (requestTimeoutMs !== undefined) timeout("requestTimeoutMs", requestTimeoutMs);
   const usual = requestTimeoutMs === undefined ? {} : { headersTimeoutMs: requestTimeoutMs };
   const always = { affinityHeader: SESSION_HEADER, ...usual };
   const isReplayable = readTools(replayableTools ?? []);
@@ -142,9 +143,4 @@ function holds(says: () => unknown): boolean {
 
 function accepts(headers: RequestInit["headers"], type: string): boolean {
   return headerOf(headers, "accept")?.includes(type) ?? false;
-}
-
-function checkTimeout(name: string, value: unknown): void {
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0)
-    throw new InvalidArgumentError(name, "whole milliseconds >= 0", value);
 }

@@ -68,8 +68,7 @@ export type ResolvedPoolOptions = All<Omit<ConnectionPoolOptions, OptionalKeys>>
 
 /** @throws InvalidArgumentError naming the first option that is wrong */
 export function resolvePoolOptions(options: ConnectionPoolOptions): ResolvedPoolOptions {
-  if (typeof options !== "object" || options === null)
-    throw new InvalidArgumentError("options", "an object", options);
+  optionalObject("options", options);
   const maxConnections = integer("maxConnections", options.maxConnections ?? 64, 1);
   const maxIdle = integer("maxIdle", options.maxIdle ?? maxConnections, 0);
   const resolved: ResolvedPoolOptions = {
@@ -175,7 +174,7 @@ export function ratio(name: string, value: unknown): number {
   return value;
 }
 
-function bool(name: string, value: unknown): boolean {
+export function bool(name: string, value: unknown): boolean {
   if (typeof value !== "boolean") throw new InvalidArgumentError(name, "true or false", value);
   return value;
 }

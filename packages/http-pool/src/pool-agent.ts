@@ -3,7 +3,14 @@ import { ConnectionPool } from "./connection-pool.ts";
 import { PoolClosedError, PoolExhaustedError } from "./errors.ts";
 import { DEFAULT_MAX_REDIRECTS } from "./lean-fetch.ts";
 import type { MetricFamily } from "./metric-families.ts";
-import { integer, optionalFn, parseOrigin, refuseUnknown, resolvePoolOptions } from "./options.ts";
+import {
+  integer,
+  optionalFn,
+  optionalObject,
+  parseOrigin,
+  refuseUnknown,
+  resolvePoolOptions,
+} from "./options.ts";
 import type { ConnectionPoolOptions } from "./options.ts";
 import { PoolDispatcher } from "./pool-dispatcher.ts";
 import { PoolRelay } from "./pool-relay.ts";
@@ -57,7 +64,9 @@ export class PoolAgent extends PoolDispatcher {
 
   /** @throws InvalidArgumentError naming the first option that is wrong */
   constructor(options: PoolAgentOptions = {}) {
+    optionalObject("options", options);
     super(integer("maxRedirects", options.maxRedirects ?? DEFAULT_MAX_REDIRECTS, 0));
+    optionalObject("pool", options.pool);
     const { allowAddress = options.pool?.allowAddress } = options;
     optionalFn("allowAddress", allowAddress);
     refuseUnknown("", options, KNOWN);

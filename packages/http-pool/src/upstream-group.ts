@@ -4,8 +4,8 @@ import { GroupCore } from "./group-core.ts";
 import type { GroupEvents } from "./group-events.ts";
 import { GroupExchange } from "./group-exchange.ts";
 import { groupFamilies } from "./group-families.ts";
-import { checkWeight, checkZone, resolveGroupOptions } from "./group-options.ts";
-import type { UpstreamGroupOptions, UpstreamOptions } from "./group-options.ts";
+import { checkWeight, resolveGroupOptions, resolveUpstream } from "./group-options.ts";
+import type { ResolvedUpstream, UpstreamGroupOptions, UpstreamOptions } from "./group-options.ts";
 import { groupStatsOf, sumTotals, totalsOf } from "./group-stats.ts";
 import type { UpstreamGroupStats, UpstreamTotals } from "./group-stats.ts";
 import type { MetricFamily } from "./metric-families.ts";
@@ -41,7 +41,7 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
     if (!Array.isArray(upstreams))
       throw new InvalidArgumentError("upstreams", "an array of origins", upstreams);
     const resolved = resolveGroupOptions(options, ({ headers }) => headerOf(headers, SESSION));
-    const all = upstreams.map((upstream: Upstream) => readUpstream(upstream));
+    const all = upstreams.map((upstream: Upstream) => resolveUpstream(upstream));
     const name = resolved.origin?.origin ?? all[0]?.origin.origin;
     if (name === undefined)
       throw new InvalidArgumentError("upstreams", "at least one, or the option origin", "none");
@@ -66,7 +66,7 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
    */
   add(upstream: Upstream): void {
     if (this.#ending) throw new PoolClosedError(this.origin);
-    this.#core.health.startSlowly(this.#add(readUpstream(upstream)));
+    this.#core.health.startSlowly(this.#add(resolveUpstream(upstream)));
   }
 
   /**
@@ -182,7 +182,7 @@ export class UpstreamGroup extends PoolDispatcher<GroupEvents> {
     return [...this.#core.set.all, ...this.#closing].map(({ pool }) => pool);
   }
 
-  #add({ origin, weight, zone }: ReadUpstream): Replica {
+  #add({ origin, weight, zone }: ResolvedUpstream): Replica {
     const { set, router, options } = this.#core;
     if (set.get(origin.origin) !== undefined)
       throw new InvalidArgumentError("upstream", "one that is not in the group", origin.origin);
@@ -236,19 +236,3 @@ function withAffinity(options: PoolDispatchOptions): PoolDispatchOptions {
 }
 
 const SESSION = "mcp-session-id";
-
-interface ReadUpstream {
-  readonly origin: URL;
-  readonly weight: number;
-  readonly zone: string | undefined;
-}
-
-function readUpstream(upstream: Upstream): ReadUpstream {
-  const isPlain = typeof upstream === "string" || upstream instanceof URL;
-  const { origin, weight, zone }: UpstreamOptions = isPlain ? { origin: upstream } : upstream;
-  return {
-    origin: parseOrigin("upstream", origin),
-    weight: checkWeight(weight ?? 1),
-    zone: checkZone(zone),
-  };
-}

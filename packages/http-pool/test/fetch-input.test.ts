@@ -21,11 +21,16 @@ describe("what fetch cannot honour is refused", () => {
     ["a bodyTimeoutMs of no number", "bodyTimeoutMs", { bodyTimeoutMs: "1" }],
     ["an eventTimeoutMs that is too long", "eventTimeoutMs", { eventTimeoutMs: 2 ** 40 }],
     ["a lane that is none", "lane", { lane: "fast" }],
+    ["headers that are a string", "headers", { headers: "s3cr3t" }],
+    ["headers that are null", "headers", { headers: null }],
+    ["a method that is a number", "method", { method: 5 }],
+    ["a body that is a number", "body", { method: "POST", body: 12_345 }],
   ])("%s", async (_name, argument, init) => {
     await using server = await new TestServer().start();
     await using pool = new ConnectionPool(server.origin);
     const error = await rejection(pool.fetch(server.origin, init));
     expect(error).toMatchObject({ code: "HTTP_POOL_INVALID_ARGUMENT", argument });
+    expect(error.message).not.toMatch(/s3cr3t|12345/);
     expect(server.requests).toBe(0);
   });
 
@@ -41,6 +46,7 @@ describe("what fetch cannot honour is refused", () => {
     await using pool = new ConnectionPool(server.origin);
     const init = { signal: null, integrity: "", cache: "no-store", mode: "cors" } as const;
     expect(await text(pool.fetch(server.origin, { ...init, lane: undefined }))).toBe("ok");
+    expect(await text(pool.fetch(server.origin, null as never))).toBe("ok");
   });
 });
 

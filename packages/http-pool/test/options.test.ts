@@ -141,7 +141,36 @@ test("a name that is no option is refused, and named", () => {
   for (const name of ["hedge", "zone", "probe", "outlier", "circuit", "retry"])
     expect(refused(group({ [name]: 5 }))).toBe(name);
   expect(refused(() => new UpstreamGroup([{ origin, zone: 5 as never }]))).toBe("zone");
+  expect(refused(() => new UpstreamGroup([{ origin, wieght: 5 } as never]))).toBe(
+    "upstream.wieght",
+  );
   expect(refused(() => mcpFetch(new PoolAgent(), { timeoutMs: 1 } as object))).toBe("timeoutMs");
+});
+
+test("what is of another kind than its option is refused, and named", () => {
+  const origin = "http://localhost";
+  const agent = new PoolAgent();
+  const group = (options: object): (() => unknown) => {
+    return () => new UpstreamGroup([origin], options);
+  };
+  for (const value of [null, 5, "origin", true]) {
+    expect(refused(group({ pool: value }))).toBe("pool");
+    expect(refused(() => new PoolAgent({ pool: value as never }))).toBe("pool");
+    expect(refused(() => new PoolAgent(value as never))).toBe("options");
+    expect(refused(() => new UpstreamGroup([origin], value as never))).toBe("options");
+    expect(refused(() => mcpFetch(agent, value as never))).toBe("options");
+    expect(refused(() => new UpstreamGroup([value as never]))).toBe("upstream");
+    expect(refused(group({ retry: { statusCodes: value ?? 503 } }))).toBe("retry.statusCodes");
+  }
+  expect(refused(group({ hashFailover: "no" }))).toBe("hashFailover");
+  expect(refused(group({ outlier: { successRate: 1 } }))).toBe("outlier.successRate");
+});
+
+test("a time-out that no timer can carry is refused at once, and not with each request", () => {
+  const agent = new PoolAgent();
+  for (const name of ["callTimeoutMs", "requestTimeoutMs"])
+    expect(refused(() => mcpFetch(agent, { [name]: 2 ** 31 }))).toBe(name);
+  expect(refused(() => mcpFetch(agent, { callTimeoutMs: 0, requestTimeoutMs: 0 }))).toBe("nothing");
 });
 
 test("an option that is undefined is one that was not given", () => {
