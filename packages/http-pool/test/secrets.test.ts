@@ -1,8 +1,9 @@
 import { inspect } from "node:util";
 import { expect, test, vi } from "vitest";
-import { ConnectionPool, PoolAgent, publicAddressesOnly } from "../src/index.ts";
+import { ConnectionPool, PoolAgent, publicAddressesOnly, UpstreamGroup } from "../src/index.ts";
 import type { ConnectionPoolOptions } from "../src/index.ts";
-import { FakeTime } from "./helpers/fake-time.ts";
+import { mcpFetch } from "../src/mcp.ts";
+import { driven, FakeTime, turn } from "./helpers/fake-time.ts";
 import { rejection, text } from "./helpers/outcome.ts";
 import { TestServer } from "./helpers/test-server.ts";
 
@@ -17,6 +18,8 @@ const EVENTS = [
   "healthCheck",
   "leak",
 ] as const;
+const GROUP_EVENTS = ["eject", "readmit", "health", "circuit", "panic", "retry", "hedge"] as const;
+type Source = PoolAgent | ConnectionPool | UpstreamGroup;
 /** Everywhere a secret may be on its way in. */
 const init = {
   method: "POST",
@@ -34,8 +37,8 @@ class Emitted {
   readonly all: unknown[] = [];
   readonly seen = new Set<string>();
 
-  watch(from: PoolAgent | ConnectionPool): void {
-    for (const event of EVENTS) {
+  watch(from: Source, events: readonly string[] = EVENTS): void {
+    for (const event of events) {
       from.on(event, (value: unknown) => {
         this.seen.add(event);
         this.all.push(value);
@@ -47,7 +50,7 @@ class Emitted {
     this.all.push(await rejection(promise));
   }
 
-  snapshot(from: PoolAgent | ConnectionPool): void {
+  snapshot(from: Source): void {
     this.all.push(from, from.stats());
     for (const family of from.metricFamilies())
       this.all.push(family.type === "histogram" ? family : family.read());
@@ -159,5 +162,74 @@ test("nothing that is emitted holds credentials, cookies, bodies or a query", as
 
   expect([...emitted.seen].toSorted()).toEqual(EVENTS.toSorted());
   expect(emitted.all.length).toBeGreaterThan(60);
+  expect(emitted.text()).not.toContain(SECRET);
+});
+
+/** Answers as it is told, and its probes too. */
+class Replica {
+  mode: "ok" | "fail" | "hang" | "reset" = "ok";
+  readonly server = new TestServer((request, response) => {
+    request.resume();
+    if (this.mode === "ok") response.setHeader("mcp-session-id", SECRET).end("ok");
+    else if (this.mode === "fail") response.writeHead(503, { "x-token": SECRET }).end(SECRET);
+    else if (this.mode === "reset") request.socket.resetAndDestroy();
+  });
+}
+
+test("nothing that a group emits does either, nor the name of a session", async () => {
+  const time = new FakeTime();
+  const replicas = [new Replica(), new Replica()];
+  for (const { server } of replicas) await server.start();
+  const group = new UpstreamGroup(
+    replicas.map(({ server }) => server.origin),
+    {
+      balance: "round-robin",
+      probe: { path: `/health?key=${SECRET}`, unhealthyThreshold: 1, jitter: 0 },
+      outlier: { consecutiveFailures: 1, minHangMs: 0 },
+      circuit: { consecutiveFailures: 3 },
+      hedge: { delayMs: 10, budgetRatio: 1 },
+      panicThreshold: 1,
+      now: time.now,
+      schedule: time.schedule,
+      random: () => 0.5,
+    },
+  );
+  const emitted = new Emitted();
+  emitted.watch(group);
+  emitted.watch(group, GROUP_EVENTS);
+  const url = `${group.origin}/?token=${SECRET}`;
+  const read = { headers: { ...init.headers, "mcp-session-id": SECRET } };
+  const ask = (given: RequestInit): Promise<unknown> =>
+    driven(time, text(group.fetch(url, given))).catch((error: unknown) => emitted.all.push(error));
+  const asMode = async (...modes: Replica["mode"][]): Promise<void> => {
+    for (const [index, mode] of modes.entries()) (replicas[index] as Replica).mode = mode;
+    for (let count = 0; count < 4; count += 1) await ask({ headers: init.headers });
+    // A silent upstream keeps what must not be sent twice.
+    if (!modes.includes("hang")) await ask(init);
+    // Each probe has the time to be answered.
+    for (let waited = 0; waited < 20; waited += 1) {
+      time.advance(500);
+      for (let turns = 0; turns < 10; turns += 1) await turn();
+    }
+  };
+  const mcp = mcpFetch(group);
+  const body = JSON.stringify({ jsonrpc: "2.0", id: SECRET, method: "tools/list" });
+  await driven(time, text(mcp(url, { ...init, ...read, body })));
+  await asMode("ok", "hang");
+  await asMode("ok", "fail");
+  await asMode("fail", "fail");
+  await asMode("reset", "reset");
+  const gone = Array.from({ length: 5 }, () => ({ ...init, ...read, body }));
+  for (const call of gone) await emitted.error(driven(time, mcp(url, call)));
+  await asMode("ok", "ok");
+  for (const { server } of replicas) await server.stop();
+  await asMode("ok", "ok");
+  emitted.snapshot(group);
+  await group.close();
+  await emitted.error(group.fetch(url, read));
+
+  for (const event of GROUP_EVENTS) expect(emitted.seen).toContain(event);
+  for (const code of ["HTTP_POOL_UPSTREAM_UNAVAILABLE", "HTTP_POOL_CIRCUIT_OPEN"])
+    expect(emitted.text()).toContain(code);
   expect(emitted.text()).not.toContain(SECRET);
 });
