@@ -89,6 +89,8 @@ test("the peer itself is asked for last", async () => {
   const error = await outcome(server, "127.0.0.1", { allowAddress: onlyAtFirst });
   expect(error).toBeInstanceOf(AddressNotAllowedError);
   expect(server.requests).toBe(0);
+  await server.accepted(1);
+  await server.idle();
 });
 
 test("a guard or a lookup that fails refuses", async () => {

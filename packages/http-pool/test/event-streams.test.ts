@@ -82,6 +82,15 @@ test("a stream keeps its slot, and its connection is used again, when nobody wai
   expect(w.pool.stats()).toMatchObject({ created: 1, reused: 1 });
 });
 
+test("one whose body is cancelled is closed at once", async () => {
+  await using w = await world({});
+  const response = await call(w);
+  await response.body?.cancel();
+  // The clock stands still.
+  await w.server.idle();
+  expect(w.pool.stats()).toMatchObject({ active: 0, streams: 0 });
+});
+
 test("a connection that lost its slot comes back when there is one, and is closed when not", async () => {
   await using w = await world({ maxConnections: 1 });
   const first = await call(w);

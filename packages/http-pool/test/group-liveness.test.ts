@@ -224,6 +224,41 @@ test("a guard given to a group guards every upstream", async () => {
   );
 });
 
+test("an upstream whose address is refused is passed over, since nothing was sent to it", async () => {
+  await using server = await new TestServer().start();
+  const allowAddress = (address: string): boolean => address === "127.0.0.1";
+  const refused = "http://127.0.0.2:1";
+  const options: UpstreamGroupOptions = { allowAddress, balance: "round-robin", probe: false };
+  await using group = new UpstreamGroup([refused, server.origin], options);
+  for (let sent = 0; sent < 4; sent += 1)
+    expect(await text(group.fetch(group.origin, POST))).toBe("ok");
+  expect(group.stats().upstreams[refused]?.connectErrors).toBeGreaterThan(0);
+  expect(server.requests).toBe(4);
+});
+
+test("one that could not be reached has not had the request, so that a dead connection is replayed", async () => {
+  const origins: string[] = [];
+  let answers = 0;
+  await using server = await new TestServer((request, response) => {
+    answers += 1;
+    // The second request of a connection finds it dead.
+    if (answers === 2) request.socket.resetAndDestroy();
+    else response.end("ok");
+  }).start();
+  const gone = await new TestServer().start();
+  await gone.stop();
+  origins.push(server.origin, gone.origin);
+  await using group = new UpstreamGroup(origins, {
+    balance: "round-robin",
+    probe: false,
+    outlier: false,
+    circuit: false,
+    retry: { maxAttempts: 2 },
+  });
+  for (let sent = 0; sent < 4; sent += 1) expect(await text(group.fetch(group.origin))).toBe("ok");
+  expect(group.stats()).toMatchObject({ replays: 1 });
+});
+
 test("when no upstream is fit, the caller is told that, and not of circuits", async () => {
   await using server = await new TestServer((_request, response) => {
     response.writeHead(500).end();

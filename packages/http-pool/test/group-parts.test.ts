@@ -1,5 +1,8 @@
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { isUnsent, failureKind } from "../src/failure-kind.ts";
+import { GroupCore } from "../src/group-core.ts";
+import { resolveGroupOptions } from "../src/group-options.ts";
 import { HangWatch } from "../src/hang-watch.ts";
 import type { HealthCheckResult } from "../src/health-check.ts";
 import { HedgeQueue } from "../src/hedge-queue.ts";
@@ -217,6 +220,42 @@ describe("success rates", () => {
     for (const { recent } of few) recent.successes = Math.min(recent.successes, 20);
     expect(new SuccessRates(0).outliers(10_000, few)).toEqual([]);
   });
+});
+
+test("a failure costs much, ever more to who fails again, and not without end", () => {
+  const options = resolveGroupOptions({}, () => undefined);
+  const core = new GroupCore("http://localhost", options, () => undefined);
+  expect(core.penaltyMs(0, 0)).toBe(100);
+  expect(core.penaltyMs(0, 300)).toBe(600);
+  expect(core.penaltyMs(0, 9000)).toBe(10_000);
+  expect(core.penaltyMs(20_000, 0)).toBe(20_000);
+});
+
+test.each([
+  ["timeout", ["UND_ERR_HEADERS_TIMEOUT", "UND_ERR_BODY_TIMEOUT", "ETIMEDOUT"]],
+  [
+    "reset",
+    [
+      "ECONNABORTED",
+      "ECONNRESET",
+      "EPIPE",
+      "ERR_HTTP2_STREAM_ERROR",
+      "HPE_INVALID_CONSTANT",
+      "HTTP_POOL_INVALID_RESPONSE",
+      "UND_ERR_HEADERS_OVERFLOW",
+      "UND_ERR_HTTP_PARSER",
+      "UND_ERR_INFO",
+      "UND_ERR_RES_CONTENT_LENGTH_MISMATCH",
+      "UND_ERR_RES_EXCEEDED_MAX_SIZE",
+      "UND_ERR_SOCKET",
+    ],
+  ],
+  [undefined, ["UND_ERR_INVALID_ARG", "UND_ERR_ABORTED", "HTTP_POOL_EXHAUSTED", ""]],
+])("%s is what an upstream is blamed for by code", (kind, codes) => {
+  for (const code of codes) {
+    const error = Object.assign(new Error("x"), { code });
+    expect([code, failureKind(error), isUnsent(error)]).toEqual([code, kind, false]);
+  }
 });
 
 test("the session table forgets the one unused longest", () => {

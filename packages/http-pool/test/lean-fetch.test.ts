@@ -115,6 +115,11 @@ describe("what is sent", () => {
     });
     expect(echoed).toMatchObject({ method: "POST", body: "of init" });
     expect(echoed.headers["x-one"]).toBe("1");
+    const replaced = await echo(new Request(server.origin, { headers: { "x-one": "1" } }), {
+      headers: { "x-two": "2" },
+    });
+    expect(replaced.headers).toMatchObject({ "x-two": "2" });
+    expect(replaced.headers).not.toHaveProperty("x-one");
   });
 
   test.each<[string, string, PoolFetchInit, string]>([
@@ -168,6 +173,14 @@ describe("what comes back", () => {
     expect(await text(pool.fetch(server.origin))).toBe(long);
     expect(await text(pool.fetch(server.origin))).toBe(long);
     expect(server.sockets).toBe(1);
+  });
+
+  test("a coded body that was cut short is decoded as far as it came", async () => {
+    await using server = await new TestServer((_request, response) => {
+      response.setHeader("content-encoding", "gzip").end(gzipSync("coded").subarray(0, -8));
+    }).start();
+    await using pool = new ConnectionPool(server.origin);
+    expect(await text(pool.fetch(server.origin))).toBe("coded");
   });
 
   test("an unknown or overlong list of codings is left alone, broken data is an error", async () => {
@@ -224,6 +237,18 @@ describe("what comes back", () => {
     await (await pool.fetch(`${server.origin}/long`)).body?.cancel();
     await closed;
     expect(pool.stats()).toMatchObject({ idle: 0, aborted: 1, closed: { error: 1 } });
+  });
+
+  test("nothing is sent for a signal that was aborted before, and null stands for none", async () => {
+    await using server = await new TestServer().start();
+    await using pool = new ConnectionPool(server.origin);
+    const reason = new Error("given up");
+    const signal = AbortSignal.abort(reason);
+    expect(await rejection(pool.fetch(server.origin, { signal }))).toBe(reason);
+    const request = new Request(server.origin, { signal });
+    expect(await rejection(pool.fetch(request))).toBe(reason);
+    expect(server.requests).toBe(0);
+    expect(await text(pool.fetch(request, { signal: null }))).toBe("ok");
   });
 
   test("an abort while the body comes ends it with the reason", async () => {

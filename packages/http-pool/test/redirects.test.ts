@@ -1,6 +1,7 @@
 import type { RequestListener } from "node:http";
 import { expect, test } from "vitest";
 import { ConnectionPool, PoolAgent, publicAddressesOnly } from "../src/index.ts";
+import { FakeTime } from "./helpers/fake-time.ts";
 import { rejection, text } from "./helpers/outcome.ts";
 import { TestServer } from "./helpers/test-server.ts";
 
@@ -119,6 +120,17 @@ test("too many redirects, a wrong target, and a body that cannot be sent again a
     code: "HTTP_POOL_REDIRECT",
   });
   expect(server.requests).toBe(3 + 3 + 1);
+});
+
+test("the body of a redirect does not hold the connection that the next request needs", async () => {
+  await using server = await new TestServer((request, response) => {
+    if (request.url === "/end") response.end("ok");
+    else response.writeHead(302, { location: "/end" }).end(Buffer.alloc(1_000_000));
+  }).start();
+  const time = new FakeTime();
+  const { now, schedule } = time;
+  await using pool = new ConnectionPool(server.origin, { maxConnections: 1, now, schedule });
+  expect(await text(pool.fetch(server.origin))).toBe("ok");
 });
 
 test("a redirect without a location is an answer", async () => {
