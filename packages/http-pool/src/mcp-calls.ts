@@ -19,6 +19,11 @@ export class McpCalls {
   readonly #live = new Map<string, McpCall[]>();
   readonly #abandoned = new Set<string>();
 
+  /** Ids of requests that are under way. */
+  get size(): number {
+    return this.#live.size;
+  }
+
   /** Wraps the handler of a POST with requests. */
   watch(scope: McpScope, ids: readonly string[]): (handler: Handler) => Handler {
     return (handler) => {

@@ -36,7 +36,6 @@ export function redirected(request: FetchRequest, status: number, location: stri
     throw new RedirectError(upstream, "its redirect does not lead to an http: or https: URL");
   if (url.username !== "" || url.password !== "")
     throw new RedirectError(upstream, "its redirect leads to a URL with credentials");
-  if (url.hash === "") url.hash = request.url.hash;
   const headers = { ...request.headers };
   if (url.origin !== upstream) {
     for (const name of Object.keys(headers))

@@ -2,7 +2,9 @@ import { createHash } from "node:crypto";
 import { EventEmitter } from "node:events";
 import type { IncomingMessage } from "node:http";
 import { describe, expect, test } from "vitest";
+import { readFetch } from "../src/fetch-request.ts";
 import { BodyTimeoutError, ConnectionPool } from "../src/index.ts";
+import { sized } from "../src/sized-body.ts";
 import { rejection, text } from "./helpers/outcome.ts";
 import { TestServer } from "./helpers/test-server.ts";
 
@@ -132,6 +134,13 @@ describe("blobs and forms", () => {
     await server.stop();
   });
 
+  test("a large blob is not held in memory", async () => {
+    const large = new Blob([new Uint8Array(1024 * 1024 + 1)]);
+    expect((await asked(large)).body).toBe(large);
+    const small = new Blob([new Uint8Array(1024 * 1024)]);
+    expect((await asked(small)).body).toBeInstanceOf(Uint8Array);
+  });
+
   test("a small blob is sent again when its connection turns out to be dead", async () => {
     const used = new WeakSet<object>();
     await using server = await new TestServer((request, response) => {
@@ -146,3 +155,7 @@ describe("blobs and forms", () => {
     expect(pool.stats()).toMatchObject({ replays: 1, failed: 0 });
   });
 });
+
+function asked(body: Blob): Promise<{ body: unknown }> {
+  return sized(readFetch("http://localhost/", { method: "POST", body }), body);
+}

@@ -192,6 +192,36 @@ describe("requests that must not be sent twice", () => {
   });
 });
 
+describe("an answer from the path of the probe decides a trial that takes long", () => {
+  test.each([
+    ["reset", "usable"],
+    ["status", "half-open"],
+  ])("after a %s it is %s", async (failure, state) => {
+    await using server = await new TestServer((request, response) => {
+      if (request.url === "/health") response.end("ok");
+      else if (request.method === "POST") request.resume();
+      else if (failure === "reset") request.socket.resetAndDestroy();
+      else response.writeHead(500).end();
+    }).start();
+    const circuit = { consecutiveFailures: 1, openMs: 1000 };
+    const probe = { path: "/health", intervalMs: 1500, jitter: 0 };
+    const { group, time } = timed([server.origin], { circuit, probe, retry: false });
+    await group.fetch(group.origin).catch(() => undefined);
+    const stateNow = (): unknown => group.stats().upstreams[server.origin]?.state;
+    while (stateNow() !== "open") await turn();
+    time.advance(1000);
+    const slow = rejection(group.fetch(group.origin, POST));
+    expect(stateNow()).toBe("half-open");
+    const checked = new Promise((resolve) => group.on("healthCheck", resolve));
+    time.advance(500);
+    expect(await checked).toMatchObject({ ok: true });
+    await turns(2);
+    expect(stateNow()).toBe(state);
+    await group.destroy();
+    await slow;
+  });
+});
+
 describe("a request that breaks every connection", () => {
   test("is executed maxAttempts times, since a dead connection counts too", async () => {
     expect(await poisoned({ retry: { maxAttempts: 3 } }, 0.05)).toEqual([3, 1]);
@@ -224,11 +254,18 @@ test("a guard given to a group guards every upstream", async () => {
   );
 });
 
+function onlyFirstLoopback(address: string): boolean {
+  return address === "127.0.0.1";
+}
+
 test("an upstream whose address is refused is passed over, since nothing was sent to it", async () => {
   await using server = await new TestServer().start();
-  const allowAddress = (address: string): boolean => address === "127.0.0.1";
   const refused = "http://127.0.0.2:1";
-  const options: UpstreamGroupOptions = { allowAddress, balance: "round-robin", probe: false };
+  const options: UpstreamGroupOptions = {
+    allowAddress: onlyFirstLoopback,
+    balance: "round-robin",
+    probe: false,
+  };
   await using group = new UpstreamGroup([refused, server.origin], options);
   for (let sent = 0; sent < 4; sent += 1)
     expect(await text(group.fetch(group.origin, POST))).toBe("ok");

@@ -11,6 +11,7 @@ import { PeakEwma } from "../src/peak-ewma.ts";
 import { Prober } from "../src/prober.ts";
 import { RecentQuantiles } from "../src/recent-quantiles.ts";
 import { headerOf, withHeader } from "../src/request-headers.ts";
+import { retryAfterMsOf } from "../src/retry-after.ts";
 import { SessionTable } from "../src/session-table.ts";
 import { SuccessRates } from "../src/success-rates.ts";
 import { FakeTime } from "./helpers/fake-time.ts";
@@ -229,6 +230,18 @@ test("a failure costs much, ever more to who fails again, and not without end", 
   expect(core.penaltyMs(0, 300)).toBe(600);
   expect(core.penaltyMs(0, 9000)).toBe(10_000);
   expect(core.penaltyMs(20_000, 0)).toBe(20_000);
+});
+
+function waitMs(value: string): number | undefined {
+  return retryAfterMsOf({ "retry-after": value }, () => Date.UTC(2026, 0, 1));
+}
+
+test("Retry-After is seconds or a date, and one that has passed is now", () => {
+  expect(waitMs(" 3 ")).toBe(3000);
+  expect(waitMs("Thu, 01 Jan 2026 00:00:05 GMT")).toBe(5000);
+  expect(waitMs("Wed, 31 Dec 2025 23:59:59 GMT")).toBe(0);
+  expect(waitMs("soon")).toBeUndefined();
+  expect(retryAfterMsOf({})).toBeUndefined();
 });
 
 test.each([

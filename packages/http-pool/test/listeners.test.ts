@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import { ConnectionPool } from "../src/index.ts";
+import { ConnectionPool, PoolAgent } from "../src/index.ts";
 import { text } from "./helpers/outcome.ts";
 import { TestServer } from "./helpers/test-server.ts";
 
@@ -31,4 +31,23 @@ test("a listener that throws, then or later, is a warning, and keeps nothing fro
     (why) => `a listener of "open" threw: ${why}`,
   );
   expect(warnings).toEqual(expected);
+});
+
+test("whoever listens to an agent again hears each event once, and one that goes leaves the others", async () => {
+  await using server = await new TestServer().start();
+  await using agent = new PoolAgent();
+  const heard: string[] = [];
+  const listener = (name: string) => (): void => void heard.push(name);
+  const [first, second] = [listener("first"), listener("second")];
+  await text(agent.fetch(server.origin));
+  agent.on("request", first);
+  agent.off("request", first);
+  agent.on("request", first);
+  agent.on("request", second);
+  await text(agent.fetch(server.origin));
+  await agent.warmUp(server.origin);
+  expect(heard.splice(0)).toEqual(["first", "second"]);
+  agent.off("request", first);
+  await text(agent.fetch(server.origin));
+  expect(heard).toEqual(["second"]);
 });

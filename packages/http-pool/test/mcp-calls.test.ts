@@ -14,9 +14,12 @@ import {
   CreateMessageResultSchema,
 } from "@modelcontextprotocol/sdk/types.js";
 import type { JSONRPCMessage } from "@modelcontextprotocol/sdk/types.js";
+import type { Dispatcher } from "undici";
 import { describe, expect, test } from "vitest";
 import { ConnectionPool } from "../src/index.ts";
 import type { ConnectionPoolOptions } from "../src/index.ts";
+import { McpCalls } from "../src/mcp-calls.ts";
+import type { McpScope } from "../src/mcp-calls.ts";
 import { mcpFetch } from "../src/mcp.ts";
 import { rejection } from "./helpers/outcome.ts";
 import { TestServer } from "./helpers/test-server.ts";
@@ -280,5 +283,102 @@ describe("a cancellation", () => {
     expect((await lost).name).toBe("AbortError");
     await until(() => pool.stats().active === 0);
     expect(pool.stats()).toMatchObject({ aborted: 1, failed: 0 });
+  });
+
+  test("fails one to which only early hints have come", async () => {
+    const arrived = Promise.withResolvers<void>();
+    await using server = await new TestServer((request, response) => {
+      let body = "";
+      request.on("data", (chunk: Buffer) => (body += chunk.toString()));
+      request.on("end", () => {
+        if (body !== call) return response.writeHead(202).end();
+        return response.writeEarlyHints({ link: "</x>; rel=preload" }, () => arrived.resolve());
+      });
+    }).start();
+    await using pool = new ConnectionPool(server.origin);
+    const fetch = mcpFetch(pool);
+    const lost = rejection(fetch(server.origin, { method: "POST", body: call }));
+    await arrived.promise;
+    await fetch(server.origin, { method: "POST", body: cancel });
+    expect((await lost).name).toBe("AbortError");
+  });
+});
+
+/** What `McpCalls` sees of an exchange. */
+function exchange(
+  calls: McpCalls,
+  scope: McpScope,
+  ids: string[],
+): {
+  handler: Dispatcher.DispatchHandler;
+  controller: Dispatcher.DispatchController;
+  log: string[];
+} {
+  const log: string[] = [];
+  const handler = calls.watch(
+    scope,
+    ids,
+  )({
+    onResponseEnd: () => void log.push("end"),
+    onResponseError: () => void log.push("error"),
+  });
+  const controller = {
+    abort: () => void log.push("abort"),
+  } as unknown as Dispatcher.DispatchController;
+  handler.onRequestStart?.(controller, undefined);
+  return { handler, controller, log };
+}
+
+function event(id: number | string): Buffer {
+  return Buffer.from(`id: ${id}\ndata: x\n\n`);
+}
+
+describe("the calls of clients", () => {
+  const scope: McpScope = { session: "s", signal: undefined };
+  const EVENTS = { "content-type": "text/event-stream" };
+
+  test("a batch goes on until the last of its requests is cancelled", () => {
+    const calls = new McpCalls();
+    const { log } = exchange(calls, scope, ["1", "2"]);
+    calls.cancel(scope, "1");
+    expect(log).toEqual([]);
+    calls.cancel(scope, "2");
+    expect(log).toEqual(["error", "abort"]);
+    expect(calls.size).toBe(0);
+  });
+
+  test("are forgotten when they end, however they do", () => {
+    const calls = new McpCalls();
+    for (const end of ["onResponseEnd", "onResponseError"] as const) {
+      const [one, other] = [exchange(calls, scope, ["1"]), exchange(calls, scope, ["1"])];
+      expect(calls.size).toBe(1);
+      one.handler[end]?.(one.controller, {} as never);
+      expect(calls.size).toBe(1);
+      other.handler[end]?.(other.controller, {} as never);
+      expect(calls.size).toBe(0);
+    }
+  });
+
+  test("the last thousand streams that were cancelled are not resumed", () => {
+    const calls = new McpCalls();
+    for (let id = 0; id <= 1000; id += 1) {
+      const { handler, controller } = exchange(calls, scope, ["1"]);
+      handler.onResponseStart?.(controller, 200, EVENTS);
+      handler.onResponseData?.(controller, event(id));
+      calls.cancel(scope, "1");
+    }
+    expect(calls.isAbandoned("s", "0")).toBe(false);
+    expect(calls.isAbandoned("s", "1")).toBe(true);
+    expect(calls.isAbandoned("s", "1000")).toBe(true);
+    expect(calls.isAbandoned("other", "1000")).toBe(false);
+  });
+
+  test("what is coded is not looked at for events", () => {
+    const calls = new McpCalls();
+    const { handler, controller } = exchange(calls, scope, ["1"]);
+    handler.onResponseStart?.(controller, 200, { ...EVENTS, "content-encoding": "gzip" });
+    handler.onResponseData?.(controller, event("x"));
+    calls.cancel(scope, "1");
+    expect(calls.isAbandoned("s", "x")).toBe(false);
   });
 });

@@ -385,10 +385,33 @@ describe("what may be sent twice", () => {
     expect(await initOf("tools/call", () => true)).toMatchObject({ idempotent: true, safe: false });
   });
 
+  test("a call that names no tool is not, whatever is said of tools", async () => {
+    for (const params of [{}, { name: "" }, { name: 5 }]) {
+      expect(await initOf("tools/call", saysYes, params)).toMatchObject({ idempotent: false });
+      expect(await initOf("tools/call", [""], params)).toMatchObject({ idempotent: false });
+    }
+  });
+
+  test("silence in a stream of events is bounded by the time-out of its message", async () => {
+    const both = { callTimeoutMs: 5000, requestTimeoutMs: 70 };
+    expect(await silenceOf("tools/call", both)).toBe(5000);
+    expect(await silenceOf("tools/list", both)).toBe(70);
+    expect(await silenceOf("tools/list", { callTimeoutMs: 5000 })).toBe(5000);
+    expect(await silenceOf("tools/list", {})).toBe(300_000);
+  });
+
   test("a function of replayable tools that throws says no", async () => {
     expect(await initOf("tools/call", saysNo)).toMatchObject({ idempotent: false });
   });
 });
+
+async function silenceOf(method: string, options: McpFetchOptions): Promise<unknown> {
+  return (await initOf(method, undefined, {}, options)).eventTimeoutMs;
+}
+
+function saysYes(): boolean {
+  return true;
+}
 
 function saysNo(): never {
   throw new Error("from the caller");
@@ -397,6 +420,8 @@ function saysNo(): never {
 async function initOf(
   method: string,
   replayableTools?: McpFetchOptions["replayableTools"],
+  params: object = { name: "tool" },
+  options: McpFetchOptions = {},
 ): Promise<PoolFetchInit> {
   const inits: PoolFetchInit[] = [];
   const pool = {
@@ -406,9 +431,10 @@ async function initOf(
     },
   };
   const fetch = mcpFetch(pool as unknown as ConnectionPool, {
+    ...options,
     ...(replayableTools && { replayableTools }),
   });
-  const call = { jsonrpc: "2.0", id: 1, method, params: { name: "tool" } };
+  const call = { jsonrpc: "2.0", id: 1, method, params };
   await fetch("http://x.test/mcp", { method: "POST", body: JSON.stringify(call) });
   return inits[0] ?? {};
 }

@@ -31,6 +31,7 @@ const loop: RequestListener = (request, response) => {
     "/loop": "/loop",
     "/file": "file:///etc/passwd",
     "/user": "http://user:secret@localhost/",
+    "/password": "http://:secret@localhost/",
     "/bad": "http://[",
   };
   request.resume().on("end", () => {
@@ -61,6 +62,18 @@ test.each([
   const echoed = (await response.json()) as { headers: Record<string, string> };
   expect(echoed).toMatchObject({ method, body });
   expect(echoed.headers["content-type"]).toBe(method === "GET" ? undefined : "text/x");
+});
+
+test("after 303 a HEAD stays one", async () => {
+  const methods: unknown[] = [];
+  await using server = await new TestServer((request, response) => {
+    methods.push(request.method);
+    if (request.url === "/end") response.end();
+    else response.writeHead(303, { location: "/end" }).end();
+  }).start();
+  await using pool = new ConnectionPool(server.origin);
+  expect((await pool.fetch(server.origin, { method: "HEAD" })).status).toBe(200);
+  expect(methods).toEqual(["HEAD", "HEAD"]);
 });
 
 test("credentials do not follow to another origin, and do within it", async () => {
@@ -110,7 +123,7 @@ test("manual gives the redirect itself, error refuses it", async () => {
 test("too many redirects, a wrong target, and a body that cannot be sent again are errors", async () => {
   await using server = await new TestServer(loop).start();
   await using agent = new PoolAgent({ maxRedirects: 2 });
-  for (const path of ["/loop", "/file", "/user", "/bad"]) {
+  for (const path of ["/loop", "/file", "/user", "/password", "/bad"]) {
     const error = await rejection(agent.fetch(server.origin + path));
     expect(error).toMatchObject({ code: "HTTP_POOL_REDIRECT", upstream: server.origin });
     expect(error.message).not.toContain("secret");
@@ -119,7 +132,7 @@ test("too many redirects, a wrong target, and a body that cannot be sent again a
   expect(await rejection(agent.fetch(`${server.origin}/loop`, init))).toMatchObject({
     code: "HTTP_POOL_REDIRECT",
   });
-  expect(server.requests).toBe(3 + 3 + 1);
+  expect(server.requests).toBe(3 + 4 + 1);
 });
 
 test("the body of a redirect does not hold the connection that the next request needs", async () => {
