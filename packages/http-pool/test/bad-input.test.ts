@@ -129,6 +129,14 @@ describe("what a request asks for", () => {
   });
 });
 
+test("what is wrong is thrown at a handler that cannot be told", async () => {
+  await using pool = new ConnectionPool("http://localhost:1");
+  const handler: Dispatcher.DispatchHandler = { onRequestStart: () => undefined };
+  expect(() => pool.dispatch({ path: "/", method: "GET", lane: "fast" as never }, handler)).toThrow(
+    InvalidArgumentError,
+  );
+});
+
 async function* objects(): AsyncGenerator {
   yield { secret: "object" };
 }

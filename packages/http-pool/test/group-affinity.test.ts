@@ -78,6 +78,34 @@ describe("sessions", () => {
     await end(group, all);
   });
 
+  test("are known by a header whose name is written in any way", async () => {
+    const { all, group } = await start(3);
+    const init = { affinityHeader: "MCP-Session-ID" };
+    const response = await group.fetch(group.origin, { ...init, method: "POST" });
+    const headers = { "mcp-Session-id": response.headers.get(HEADER) ?? "" };
+    const at = await response.text();
+    for (let round = 0; round < 6; round += 1)
+      expect(await text(group.fetch(group.origin, { ...init, headers }))).toBe(at);
+    expect(group.stats()).toMatchObject({ sessions: 1 });
+    await end(group, all);
+  });
+
+  test("whose upstream is removed while a request waits to be sent again are told so", async () => {
+    const { all, group, time } = await start(2, { probe: false });
+    const { id, at } = await begin(group);
+    const server = all.find((one) => one.server.origin === at)?.server;
+    if (server === undefined) throw new Error("no such server");
+    server.handler = (_request, response) => response.writeHead(503).end();
+    const lost = rejection(group.fetch(group.origin, inSession(id)));
+    while (server.requests < 2 || group.stats().active > 0)
+      await new Promise((resolve) => setImmediate(resolve));
+    await group.remove(at);
+    time.advance(1000);
+    expect(await lost).toMatchObject({ code: "HTTP_POOL_UPSTREAM_UNAVAILABLE" });
+    expect(server.requests).toBe(2);
+    await end(group, all);
+  });
+
   test("are never moved to another upstream by a retry", async () => {
     const { all, group, time } = await start(3);
     const { id, at } = await begin(group);

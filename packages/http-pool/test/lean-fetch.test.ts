@@ -183,6 +183,20 @@ describe("what comes back", () => {
     expect(await text(pool.fetch(server.origin))).toBe("coded");
   });
 
+  test("a coded body that breaks off is an error to whoever reads it", async () => {
+    for (const coding of ["gzip", "gzip, gzip"]) {
+      await using server = await new TestServer((_request, response) => {
+        response.setHeader("content-encoding", coding).setHeader("content-length", 100_000);
+        response.write(gzipSync("x".repeat(9000)).subarray(0, 20), () =>
+          setImmediate(() => response.socket?.resetAndDestroy()),
+        );
+      }).start();
+      await using pool = new ConnectionPool(server.origin);
+      expect(await rejection(text(pool.fetch(server.origin)))).toBeInstanceOf(Error);
+      await pool.drain();
+    }
+  });
+
   test("an unknown or overlong list of codings is left alone, broken data is an error", async () => {
     let coding = "zip";
     await using server = await new TestServer((_request, response) => {
