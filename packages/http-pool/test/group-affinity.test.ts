@@ -216,11 +216,16 @@ describe("sessions", () => {
   });
 
   test("a draining upstream keeps its sessions and begins no new ones", async () => {
-    const { all, group } = await start(2);
+    const { all, group, time } = await start(2);
     const { id, at } = await begin(group);
     await group.drain(at);
     for (let count = 0; count < 4; count += 1) expect((await begin(group)).at).not.toBe(at);
     expect(await text(group.fetch(group.origin, inSession(id)))).toBe(at);
+    // However long it takes.
+    time.advance(31_000);
+    expect(await text(group.fetch(group.origin, inSession(id)))).toBe(at);
+    await group.remove(at);
+    expect(group.stats().sessions).toBe(4);
     await end(group, all);
   });
 });

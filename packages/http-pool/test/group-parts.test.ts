@@ -216,7 +216,9 @@ describe("success rates", () => {
   });
 
   test("need enough upstreams and enough requests", () => {
-    expect(new SuccessRates(0).outliers(10_000, members([1, 1, 1, 0.5]))).toEqual([]);
+    const none = members([1, 1, 1, 0]);
+    expect(new SuccessRates(0).outliers(10_000, none)).toEqual([]);
+    expect(new SuccessRates(0).outliers(10_000, members([1, 1, 1, 1, 0]))).toHaveLength(1);
     const few = members([1, 1, 1, 1, 1, 0.5]);
     for (const { recent } of few) recent.successes = Math.min(recent.successes, 20);
     expect(new SuccessRates(0).outliers(10_000, few)).toEqual([]);

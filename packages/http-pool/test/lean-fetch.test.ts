@@ -124,7 +124,8 @@ describe("what is sent", () => {
 
   test.each<[string, string, PoolFetchInit, string]>([
     ["a relative URL", "/path", {}, "input"],
-    ["a URL with credentials", "http://user:secret@localhost/", {}, "input"],
+    ["a URL with credentials", "http://user:secret@localhost:1/", {}, "input"],
+    ["a URL with a password", "http://:secret@localhost:1/", {}, "input"],
     ["another protocol", "ftp://localhost/", {}, "input"],
     ["another origin", "http://localhost:2/", {}, "origin"],
     ["a body with GET", "http://localhost:1/", { body: "x" }, "body"],

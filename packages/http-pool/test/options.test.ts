@@ -72,6 +72,7 @@ test.each([
   "localhost",
   "ftp://localhost",
   "http://user:secret@localhost",
+  "http://:secret@localhost",
   "http://localhost/path",
   "http://localhost?secret",
   "http://localhost#secret",

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import type { OutgoingHttpHeaders } from "node:http";
+import type { Dispatcher } from "undici";
 import { describe, expect, test } from "vitest";
 import {
   CircuitOpenError,
@@ -467,6 +468,29 @@ describe("ejection and circuit breakers", () => {
   });
 });
 
+test("an upstream that was healthy for a while is ejected for a shorter time again", async () => {
+  const servers = await startServers(2);
+  const [bad] = servers as [TestServer, TestServer];
+  const options = { probe: false, circuit: false, outlier: { consecutiveFailures: 1 } } as const;
+  const { group, time, log } = groupOf(servers, { ...options, retry: false });
+  const { handler } = bad;
+  const failOnce = async (): Promise<number | undefined> => {
+    const before = eventsOf(log, "eject").length;
+    bad.handler = failing();
+    while (eventsOf(log, "eject").length === before) await fetches(group, 2);
+    bad.handler = handler;
+    return eventsOf(log, "eject").at(-1)?.durationMs;
+  };
+  expect(await failOnce()).toBe(5000);
+  time.advance(5000);
+  expect(await failOnce()).toBe(10_000);
+  // Back after ten seconds, and healthy for two times five.
+  time.advance(20_000);
+  expect(await failOnce()).toBe(5000);
+  await group.close();
+  await stopAll(servers);
+});
+
 describe("hangs and hedges", () => {
   test("a silent upstream is found, its requests go elsewhere, and its answer clears it", async () => {
     const servers = await startServers(2);
@@ -686,6 +710,36 @@ describe("members change at run time", () => {
 });
 
 describe("handlers of undici", () => {
+  test("one that pauses before the answer gets nothing of its body until it resumes", async () => {
+    const servers = await startServers(2);
+    const { group } = groupOf(servers);
+    let bytes = 0;
+    let controller: Dispatcher.DispatchController | undefined;
+    const started = Promise.withResolvers<void>();
+    const ended = Promise.withResolvers<void>();
+    group.dispatch(
+      { path: "/", method: "GET" },
+      {
+        onRequestStart: (given) => {
+          controller = given;
+          given.pause();
+        },
+        onResponseStart: () => started.resolve(),
+        onResponseData: (_controller, chunk) => (bytes += chunk.byteLength),
+        onResponseEnd: () => ended.resolve(),
+      },
+    );
+    await started.promise;
+    for (let turns = 0; turns < 10; turns += 1)
+      await new Promise((resolve) => setImmediate(resolve));
+    expect(bytes).toBe(0);
+    controller?.resume();
+    await ended.promise;
+    expect(bytes).toBeGreaterThan(0);
+    await group.close();
+    await stopAll(servers);
+  });
+
   test("an upgrade goes through, and is never sent twice", async () => {
     const server = createServer();
     server.on("upgrade", (_request, socket) => {
