@@ -102,7 +102,7 @@ export abstract class PoolDispatcher<E extends PoolEvents = PoolEvents> extends 
     return composed;
   }
 
-  /** Undici's `request`, which besides takes `lane`, `affinityHeader` and `eventTimeout`. */
+  /** Undici's `request`, which besides takes `lane`, `safe`, `affinityHeader` and `eventTimeout`. */
   override request<T = null>(
     options: Dispatcher.RequestOptions<T> & PoolRequestOptions,
   ): Promise<Dispatcher.ResponseData<T>>;
