@@ -109,7 +109,7 @@ describe("many upstreams, one dispatcher", () => {
     const response = await fetch(`${group.origin}/x`, { dispatcher: group } as object);
     expect(response).toBeInstanceOf(globalThis.Response);
     await response.text();
-    const { body } = await group.request({ path: "/", method: "GET" });
+    const { body } = await group.request({ path: "/", method: "GET", safe: true });
     expect(servers.map(({ origin }) => origin)).toContain(await body.text());
     expect(servers.map(({ requests }) => requests)).toEqual([1, 1]);
     await group.close();
