@@ -26,6 +26,8 @@ import { Sweeper } from "./sweeper.ts";
 import { WaitQueue } from "./wait-queue.ts";
 
 const RETRY_AFTER_MS = 1000;
+/** As `queueMicrotask`, which costs far more: Node makes an AsyncResource for each. */
+const RETURNED = Promise.resolve();
 
 /** Connections to one origin: bounded, reused, and never waited for beyond a deadline. */
 export class ConnectionPool extends PoolDispatcher {
@@ -253,12 +255,12 @@ export class ConnectionPool extends PoolDispatcher {
     exchange.fail(new PoolExhaustedError(this.upstream, why, RETRY_AFTER_MS));
   }
 
-  #assign(exchange: Exchange, connection: Connection): void {
+  #assign(exchange: Exchange, connection: Connection, now?: number): void {
     exchange.attempts += 1;
     exchange.connection = connection;
     exchange.assignedAt = exchange.createdAt;
     if (exchange.queueNode !== undefined) {
-      exchange.assignedAt = this.#options.now();
+      exchange.assignedAt = now ?? this.#options.now();
       this.#report.waited(exchange.assignedAt - exchange.queuedAt);
     }
     this.#sweeper.arm();
@@ -270,17 +272,23 @@ export class ConnectionPool extends PoolDispatcher {
     return openError(this.#details({ attempts: Math.max(1, attempts) }), error);
   }
 
+  #takeBack(connection: Connection): void {
+    connection.exchange = undefined;
+    this.#serve(connection);
+  }
+
   /** A connection that is free goes to the one who waits longest, or becomes idle. */
   #serve(connection: Connection): void {
+    const now = this.#options.now();
     const reply = connection.usable ? this.#beyond.nextReply() : undefined;
-    const unfit = reply === undefined ? this.#slots.unfit(connection) : undefined;
+    const unfit = reply === undefined ? this.#slots.unfit(connection, now) : undefined;
     if (unfit !== undefined) this.#slots.retire(connection, unfit);
     else {
-      const exchange = reply ?? this.#queue.shift();
-      if (exchange !== undefined) this.#assign(exchange, connection);
+      const exchange = reply ?? this.#queue.shift(now);
+      if (exchange !== undefined) this.#assign(exchange, connection, now);
       else if (this.#ending) this.#slots.retire(connection, "shutdown");
       else {
-        this.#slots.keep(connection);
+        this.#slots.keep(connection, now);
         this.#keepAlive.arm();
       }
     }
@@ -301,10 +309,7 @@ export class ConnectionPool extends PoolDispatcher {
     if (connection === undefined) return;
     if (error !== undefined && started)
       this.#slots.retire(connection, keepsAlive ? "stale" : "error");
-    queueMicrotask(() => {
-      connection.exchange = undefined;
-      this.#serve(connection);
-    });
+    void RETURNED.then(() => this.#takeBack(connection));
   }
 
   /**
