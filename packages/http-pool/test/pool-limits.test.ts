@@ -295,6 +295,25 @@ describe("pool limits", () => {
     await drained;
   });
 
+  test("a slot that is free while another connection is opened is no drain yet", async () => {
+    const held = new HeldAnswers();
+    await using server = await new TestServer(held.handler).start();
+    await using pool = new ConnectionPool(server.origin, { maxConnections: 2 });
+    await pool.warmUp(2);
+    const post = { method: "POST", body: "x" };
+    const lost = [1, 2].map(() => rejection(pool.fetch(server.origin, post)));
+    await held.until(2);
+    const last = text(pool.fetch(server.origin));
+    const waiting: number[] = [];
+    pool.on("drain", () => waiting.push(pool.stats().waiting));
+    for (const socket of server.open) socket.destroy();
+    await Promise.all(lost);
+    await held.until(3);
+    held.release();
+    expect(await last).toBe("ok");
+    expect(waiting).toEqual([0]);
+  });
+
   test("drain resolves once nothing waits or runs, and close and destroy end the pool", async () => {
     const held = new HeldAnswers();
     await using server = await new TestServer(held.handler).start();
