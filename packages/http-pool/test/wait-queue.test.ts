@@ -149,6 +149,7 @@ test("it behaves like a list whose entries expire in order, exactly when due, on
       real.dispose();
       expect(real.time.pending).toBe(0);
     }),
+    { numRuns: 1000 },
   );
 });
 
