@@ -9,7 +9,7 @@ import { BenchServer } from "./server.ts";
 const BASELINE = "undici Pool.dispatch";
 const OURS = "ConnectionPool.dispatch";
 const CLIENT = fileURLToPath(new URL("instructions-client.ts", import.meta.url));
-const WARM_UP_REQUESTS = 20_000;
+const WARM_UP_REQUESTS = 40_000;
 const REQUESTS = 10_000;
 
 const { values } = parseArgs({

@@ -73,7 +73,7 @@ export class Beyond {
 
   ended(exchange: Exchange): void {
     this.#replies.remove(exchange);
-    this.#inSlots.delete(exchange);
+    if (exchange.endless) this.#inSlots.delete(exchange);
   }
 
   /** A connection ended, which may be room for another. */

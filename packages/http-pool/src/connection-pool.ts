@@ -1,8 +1,7 @@
 import type { Dispatcher } from "undici";
 import { Beyond } from "./beyond.ts";
 import type { Connection, Lane } from "./connection.ts";
-import { PoolClosedError, PoolExhaustedError, QueueTimeoutError, openError } from "./errors.ts";
-import type { UpstreamErrorDetails } from "./errors.ts";
+import { PoolClosedError } from "./errors.ts";
 import { Exchange } from "./exchange.ts";
 import type { Carrier } from "./exchange.ts";
 import { Growth } from "./growth.ts";
@@ -18,14 +17,17 @@ import { PoolCounters, statsOf } from "./pool-stats.ts";
 import type { PoolStats } from "./pool-stats.ts";
 import { laneOf, prepareDispatch } from "./prepare-dispatch.ts";
 import type { PoolDispatchOptions } from "./prepare-dispatch.ts";
+import { Refusals } from "./refusals.ts";
 import { mayReplay } from "./replay.ts";
 import { Report } from "./report.ts";
 import { callStack } from "./call-stack.ts";
 import { Slots } from "./slots.ts";
 import { Sweeper } from "./sweeper.ts";
+import { Unfinished } from "./unfinished.ts";
 import { WaitQueue } from "./wait-queue.ts";
 
-const RETRY_AFTER_MS = 1000;
+/** As `queueMicrotask`, which costs far more: Node makes an AsyncResource for each. */
+const RETURNED = Promise.resolve();
 
 /** Connections to one origin: bounded, reused, and never waited for beyond a deadline. */
 export class ConnectionPool extends PoolDispatcher {
@@ -43,14 +45,8 @@ export class ConnectionPool extends PoolDispatcher {
   readonly #keepAlive: KeepAlive;
   readonly #health: HealthChecker;
   readonly #carrier: Carrier;
-  readonly #drained: (() => void)[] = [];
-  readonly #emptied: (() => void)[] = [];
-  /** Requests and health checks, and streams, that have not ended: in the queue, on a connection or in between. */
-  readonly #unfinished = { request: 0, stream: 0 };
-  #needDrain = false;
-  #ending = false;
-  /** What `destroy` was given. */
-  #destroyed: Error | undefined;
+  readonly #refusals: Refusals;
+  readonly #unfinished: Unfinished;
 
   /** @throws InvalidArgumentError when the origin or an option is wrong */
   constructor(origin: string | URL, options: ConnectionPoolOptions = {}) {
@@ -65,28 +61,34 @@ export class ConnectionPool extends PoolDispatcher {
       send: (event, value) => this.send(event, value),
       announce: (event, error) => this.announce(event, this.#url, [], error),
     });
-    this.#queue = new WaitQueue(this.#options, (exchange) => this.#expire(exchange));
+    const refusals = new Refusals(this.upstream, this.#options, this.#report);
+    this.#refusals = refusals;
+    this.#queue = new WaitQueue(this.#options, (exchange) => refusals.expire(exchange));
     this.#slots = new Slots(this.#url, this.#options, maxIdle, this.#report, {
       closed: (connection) => {
         this.#growth.grow(1);
         this.#beyond.closed();
         this.#sweeper.replace(connection);
-        this.#settle();
+        this.#unfinished.settle();
       },
-      settled: () => this.#settle(),
+      settled: () => this.#unfinished.settle(),
+    });
+    this.#unfinished = new Unfinished(this.#slots, this.#queue, {
+      drain: () => this.announce("drain", this.#url, []),
+      over: () => this.#over(),
     });
     this.#growth = new Growth(this.#slots, this.#queue, {
       opened: (connection) => this.#serve(connection),
-      unavailable: (exchange, error) => this.#unavailable(exchange, error),
+      unavailable: (exchange, error) => refusals.unavailable(exchange, error),
     });
     this.#beyond = new Beyond(this.#options, this.#slots, {
       assign: (exchange, connection) => this.#assign(exchange, connection),
-      reject: (exchange, why) => this.#reject(exchange, why),
-      expire: (exchange) => this.#expire(exchange),
-      unavailable: (exchange, error) => this.#unavailable(exchange, error),
+      reject: (exchange, why) => refusals.reject(exchange, why),
+      expire: (exchange) => refusals.expire(exchange),
+      unavailable: (exchange, error) => refusals.unavailable(exchange, error),
       waiting: () => this.#queue.size,
       freed: (count) => this.#growth.grow(count),
-      ended: () => (this.#ending ? new PoolClosedError(this.upstream) : undefined),
+      ended: () => (this.#unfinished.ending ? new PoolClosedError(this.upstream) : undefined),
     });
     this.#sweeper = new Sweeper(this.#options, this.#slots, this.#report, () =>
       this.#growth.openOne(),
@@ -106,7 +108,7 @@ export class ConnectionPool extends PoolDispatcher {
       started: (exchange, connection) => this.#report.started(exchange, connection),
       finished: (exchange, error) => this.#finished(exchange, error),
       release: (exchange, error) => this.#release(exchange, error),
-      unavailable: (exchange, cause) => this.#unavailable(exchange, cause),
+      unavailable: (exchange, cause) => refusals.unavailable(exchange, cause),
       again: (exchange, error) => this.#again(exchange, error),
     };
     this.#sweeper.arm();
@@ -130,14 +132,14 @@ export class ConnectionPool extends PoolDispatcher {
    */
   async warmUp(count: number = Math.max(1, this.#options.minIdle)): Promise<void> {
     integer("count", count, 1, this.#slots.max);
-    if (this.#ending) throw new PoolClosedError(this.upstream);
+    if (this.#unfinished.ending) throw new PoolClosedError(this.upstream);
     const missing = Math.max(0, count - this.#slots.open - this.#slots.connecting);
     await Promise.all(Array.from({ length: missing }, () => this.#growth.openOne()));
   }
 
   /** Never rejects; calls while a check is under way share it. */
   healthCheck(): Promise<HealthCheckResult> {
-    if (!this.#ending) return this.#health.check();
+    if (!this.#unfinished.ending) return this.#health.check();
     return Promise.resolve({ ok: false, durationMs: 0, error: new PoolClosedError(this.upstream) });
   }
 
@@ -165,8 +167,7 @@ export class ConnectionPool extends PoolDispatcher {
 
   /** Resolves once no request waits or is under way; streams do not count, new requests are still taken. */
   drain(): Promise<void> {
-    if (this.#quiet) return Promise.resolve();
-    return new Promise((resolve) => this.#drained.push(resolve));
+    return this.#unfinished.drain();
   }
 
   protected override accept(
@@ -179,12 +180,11 @@ export class ConnectionPool extends PoolDispatcher {
     if (leakStackRatio > 0 && random() < leakStackRatio) exchange.stack = callStack(this);
     exchange.begin();
     if (!exchange.done) this.#admit(exchange);
-    this.#needDrain ||= this.#queue.size > 0;
-    return !this.#needDrain;
+    return this.#unfinished.mayGoOn();
   }
 
   protected override end(): Promise<void> {
-    this.#ending = true;
+    this.#unfinished.end();
     this.#sweeper.finish();
     for (const connection of this.#slots.all()) {
       if (connection.upgraded) this.#slots.letGo(connection);
@@ -192,15 +192,12 @@ export class ConnectionPool extends PoolDispatcher {
         this.#abort(connection, new PoolClosedError(this.upstream));
     }
     this.#slots.retireIdle("shutdown");
-    return new Promise((resolve) => {
-      this.#emptied.push(resolve);
-      this.#settle();
-    });
+    return this.#unfinished.emptied();
   }
 
   protected override kill(error: Error = new PoolClosedError(this.upstream)): Promise<void> {
     const upgraded = [...this.#slots.all()].filter((connection) => connection.upgraded);
-    this.#destroyed = error;
+    this.#refusals.destroyed(error);
     const emptied = this.end();
     for (const connection of upgraded) this.#slots.retire(connection, "shutdown");
     this.#beyond.fail(error);
@@ -213,12 +210,12 @@ export class ConnectionPool extends PoolDispatcher {
 
   #begin(options: PoolDispatchOptions, handler: Dispatcher.DispatchHandler, lane: Lane): Exchange {
     const exchange = new Exchange(this.#carrier, options, handler, lane);
-    this.#unfinished[exchange.isStream ? "stream" : "request"] += 1;
+    this.#unfinished.begun(exchange);
     return exchange;
   }
 
   #admit(exchange: Exchange): void {
-    if (this.#ending) exchange.fail(new PoolClosedError(this.upstream));
+    if (this.#unfinished.ending) exchange.fail(new PoolClosedError(this.upstream));
     else if (exchange.lane === "stream") this.#beyond.admitStream(exchange);
     else {
       const connection = this.#slots.take();
@@ -231,7 +228,10 @@ export class ConnectionPool extends PoolDispatcher {
   #enqueue(exchange: Exchange): void {
     this.#beyond.makeRoom(1);
     if (this.#queue.size >= this.#options.queueLimit + this.#slots.available)
-      this.#reject(exchange, `all connections are in use and ${this.#queue.size} requests wait`);
+      this.#refusals.reject(
+        exchange,
+        `all connections are in use and ${this.#queue.size} requests wait`,
+      );
     else {
       this.#queue.push(exchange);
       this.#growth.grow(1);
@@ -242,57 +242,51 @@ export class ConnectionPool extends PoolDispatcher {
   #streaming(exchange: Exchange): void {
     this.#beyond.began(exchange);
     if (exchange.lane === "stream" || !exchange.isStream) return;
-    this.#unfinished.request -= 1;
-    this.#unfinished.stream += 1;
-    if (this.#ending) exchange.abort(new PoolClosedError(this.upstream));
-    this.#settle();
+    this.#unfinished.becameStream();
+    if (this.#unfinished.ending) exchange.abort(new PoolClosedError(this.upstream));
+    this.#unfinished.settle();
   }
 
-  #reject(exchange: Exchange, why: string): void {
-    this.#report.rejected();
-    exchange.fail(new PoolExhaustedError(this.upstream, why, RETRY_AFTER_MS));
-  }
-
-  #assign(exchange: Exchange, connection: Connection): void {
+  #assign(exchange: Exchange, connection: Connection, now?: number): void {
     exchange.attempts += 1;
     exchange.connection = connection;
     exchange.assignedAt = exchange.createdAt;
     if (exchange.queueNode !== undefined) {
-      exchange.assignedAt = this.#options.now();
+      exchange.assignedAt = now ?? this.#options.now();
       this.#report.waited(exchange.assignedAt - exchange.queuedAt);
     }
     this.#sweeper.arm();
     connection.send(exchange);
   }
 
-  #unavailable({ attempts }: Pick<Exchange, "attempts">, error: Error | undefined): Error {
-    if (error !== undefined && error === this.#destroyed) return error;
-    return openError(this.#details({ attempts: Math.max(1, attempts) }), error);
+  #takeBack(connection: Connection): void {
+    connection.exchange = undefined;
+    this.#serve(connection);
   }
 
   /** A connection that is free goes to the one who waits longest, or becomes idle. */
   #serve(connection: Connection): void {
+    const now = this.#options.now();
     const reply = connection.usable ? this.#beyond.nextReply() : undefined;
-    const unfit = reply === undefined ? this.#slots.unfit(connection) : undefined;
+    const unfit = reply === undefined ? this.#slots.unfit(connection, now) : undefined;
     if (unfit !== undefined) this.#slots.retire(connection, unfit);
     else {
-      const exchange = reply ?? this.#queue.shift();
-      if (exchange !== undefined) this.#assign(exchange, connection);
-      else if (this.#ending) this.#slots.retire(connection, "shutdown");
+      const exchange = reply ?? this.#queue.shift(now);
+      if (exchange !== undefined) this.#assign(exchange, connection, now);
+      else if (this.#unfinished.ending) this.#slots.retire(connection, "shutdown");
       else {
-        this.#slots.keep(connection);
+        this.#slots.keep(connection, now);
         this.#keepAlive.arm();
       }
     }
-    this.#settle();
+    this.#unfinished.settle();
   }
 
   #finished(exchange: Exchange, error: Error | undefined): void {
     this.#queue.remove(exchange);
     exchange.cancelOpening?.();
     this.#beyond.ended(exchange);
-    this.#unfinished[exchange.isStream ? "stream" : "request"] -= 1;
-    if (this.#ending || this.#drained.length > 0) queueMicrotask(() => this.#settle());
+    this.#unfinished.ended(exchange);
     this.#report.finished(exchange, error);
   }
 
@@ -301,10 +295,7 @@ export class ConnectionPool extends PoolDispatcher {
     if (connection === undefined) return;
     if (error !== undefined && started)
       this.#slots.retire(connection, keepsAlive ? "stale" : "error");
-    queueMicrotask(() => {
-      connection.exchange = undefined;
-      this.#serve(connection);
-    });
+    void RETURNED.then(() => this.#takeBack(connection));
   }
 
   /**
@@ -324,22 +315,9 @@ export class ConnectionPool extends PoolDispatcher {
     return true;
   }
 
-  #expire(exchange: Exchange): void {
-    this.#report.queueTimeout();
-    exchange.fail(new QueueTimeoutError(this.#details(exchange), this.#options.queueTimeoutMs));
-  }
-
-  #details({ attempts }: Pick<Exchange, "attempts">): UpstreamErrorDetails {
-    return { upstream: this.upstream, attempts, retryAfterMs: RETRY_AFTER_MS };
-  }
-
   #abort(connection: Connection, error: Error): void {
     this.#slots.retire(connection, "shutdown");
     connection.exchange?.abort(error);
-  }
-
-  get #quiet(): boolean {
-    return this.#unfinished.request === 0 && !this.#slots.busy;
   }
 
   #over(): void {
@@ -347,17 +325,5 @@ export class ConnectionPool extends PoolDispatcher {
     this.#queue[Symbol.dispose]();
     this.#beyond[Symbol.dispose]();
     this.#keepAlive[Symbol.dispose]();
-    for (const resolve of this.#emptied.splice(0)) resolve();
-  }
-
-  #settle(): void {
-    if (this.#queue.size > 0) return;
-    if (this.#drained.length > 0 && this.#quiet)
-      for (const resolve of this.#drained.splice(0)) resolve();
-    if (this.#ending && this.#quiet && this.#unfinished.stream === 0 && this.#slots.empty)
-      this.#over();
-    if (!this.#needDrain || this.#slots.idle + this.#slots.free === 0) return;
-    this.#needDrain = false;
-    this.announce("drain", this.#url, []);
   }
 }

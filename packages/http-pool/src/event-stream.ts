@@ -3,9 +3,13 @@ import type { IncomingHttpHeaders } from "node:http";
 const COLON = 0x3a;
 const LINE_FEED = 0x0a;
 const CARRIAGE_RETURN = 0x0d;
+const LETTER_T = 0x74;
+const LOWER_CASE = 0x20;
 
-export function isEventStream(headers: IncomingHttpHeaders): boolean {
-  return headers["content-type"]?.toLowerCase().startsWith("text/event-stream") === true;
+export function isEventStream({ "content-type": type }: IncomingHttpHeaders): boolean {
+  // Most answers are JSON, whose type needs no copy in lower case.
+  if (type === undefined || (type.charCodeAt(0) | LOWER_CASE) !== LETTER_T) return false;
+  return type.toLowerCase().startsWith("text/event-stream");
 }
 
 /** Whether a piece of an event stream holds comments and blank lines only, with which servers keep it alive. */

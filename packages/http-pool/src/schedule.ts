@@ -1,3 +1,5 @@
+import { performance } from "node:perf_hooks";
+
 /** Runs `callback` once after `delayMs` milliseconds; the returned function cancels it. */
 export type Schedule = (callback: () => void, delayMs: number) => () => void;
 

@@ -108,6 +108,7 @@ export class Slots {
 
   /** The connection used last that still can be used. */
   take(): Connection | undefined {
+    if (this.#idle.size === 0) return undefined;
     const now = this.#options.now();
     for (let found = this.#idle.pop(); found !== undefined; found = this.#idle.pop()) {
       found.idleMs = now - found.idleSince;
@@ -118,8 +119,8 @@ export class Slots {
     return undefined;
   }
 
-  keep(connection: Connection): void {
-    connection.idleSince = this.#options.now();
+  keep(connection: Connection, now: number): void {
+    connection.idleSince = now;
     connection.rested = true;
     if (!connection.keptAlive) connection.unusedSince = connection.idleSince;
     this.#idle.push(connection);
@@ -137,11 +138,11 @@ export class Slots {
   }
 
   /** Why a connection that comes back must not be used again. */
-  unfit(connection: Connection): CloseReason | undefined {
+  unfit(connection: Connection, now: number): CloseReason | undefined {
     if (!connection.usable) return connection.closeReason;
     if (connection.lane !== "request" || !this.#takeBack(connection)) return "single";
     if (this.#alive > this.max) return "resize";
-    return this.#options.now() >= connection.expiresAt ? "lifetime" : undefined;
+    return now >= connection.expiresAt ? "lifetime" : undefined;
   }
 
   /** Whether it counts against `max`, and is not about to end. */

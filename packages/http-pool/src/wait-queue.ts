@@ -32,7 +32,6 @@ export class WaitQueue {
     exchange.queueDeadline = exchange.queuedAt + this.#timeoutMs;
     exchange.queuedIn = this;
     this.#list.append(nodeOf(exchange));
-    if (this.#list.size === 1) keepProcess(this);
     this.#arm();
   }
 
@@ -44,13 +43,12 @@ export class WaitQueue {
     exchange.queueDeadline = Math.min(deadline, next);
     exchange.queuedIn = this;
     this.#list.prepend(nodeOf(exchange));
-    if (this.#list.size === 1) keepProcess(this);
     this.#arm();
   }
 
   /** The one that waits longest within its deadline; the timer of those beyond it may be late. */
-  shift(): Exchange | undefined {
-    if (this.#list.size > 0) this.#expireDue();
+  shift(now?: number): Exchange | undefined {
+    if (this.#list.size > 0) this.#expireDue(now ?? this.#now());
     const { first } = this.#list;
     if (first !== undefined) this.remove(first);
     return first;
@@ -58,9 +56,7 @@ export class WaitQueue {
 
   remove(exchange: Exchange): boolean {
     if (exchange.queueNode === undefined || exchange.queuedIn !== this) return false;
-    const removed = this.#list.remove(exchange.queueNode);
-    if (removed && this.#list.size === 0) letProcessGo(this);
-    return removed;
+    return this.#list.remove(exchange.queueNode);
   }
 
   [Symbol.dispose](): void {
@@ -71,18 +67,22 @@ export class WaitQueue {
 
   /** A timer that finds the queue empty ends; setting one for each request that waits would cost more. */
   #arm(): void {
+    if (this.#cancelTimer !== undefined) return;
     const { first } = this.#list;
-    if (first === undefined || this.#cancelTimer !== undefined) return;
+    if (first === undefined) {
+      letProcessGo(this);
+      return;
+    }
+    keepProcess(this);
     const delayMs = Math.max(1, first.queueDeadline - this.#now());
     this.#cancelTimer = this.#schedule(() => {
       this.#cancelTimer = undefined;
-      this.#expireDue();
+      this.#expireDue(this.#now());
       this.#arm();
     }, delayMs);
   }
 
-  #expireDue(): void {
-    const now = this.#now();
+  #expireDue(now: number): void {
     for (let { first } = this.#list; first !== undefined; first = this.#list.first) {
       if (first.queueDeadline > now) return;
       this.remove(first);

@@ -132,6 +132,28 @@ describe("connection pool reuse", () => {
     expect((await pool.fetch(server.origin)).status).toBe(200);
   });
 
+  test("one that comes back older than maxLifetimeMs does not go to those who wait", async () => {
+    const time = new FakeTime();
+    const { server, held, ports } = await startRecording();
+    await using _ = server;
+    await using pool = new ConnectionPool(server.origin, {
+      maxConnections: 1,
+      maxLifetimeMs: 5000,
+      lifetimeJitter: 0,
+      now: time.now,
+      schedule: () => () => undefined,
+    });
+    const all = [text(pool.fetch(server.origin)), text(pool.fetch(server.origin))];
+    await held.until(1);
+    time.advance(5000);
+    held.release();
+    await held.until(1);
+    held.release();
+    expect(await Promise.all(all)).toEqual(["ok", "ok"]);
+    expect(new Set(ports).size).toBe(2);
+    expect(pool.stats()).toMatchObject({ created: 2, closed: { lifetime: 1 } });
+  });
+
   test("a connection older than maxLifetimeMs is not reused, and jitter makes it end earlier", async () => {
     const time = new FakeTime();
     await using server = await new TestServer().start();

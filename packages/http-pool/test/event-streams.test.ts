@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { saysNothing } from "../src/event-stream.ts";
+import { isEventStream, saysNothing } from "../src/event-stream.ts";
 import { BodyTimeoutError, ConnectionPool, PoolClosedError } from "../src/index.ts";
 import type { ConnectionPoolOptions } from "../src/index.ts";
 import { FakeTime } from "./helpers/fake-time.ts";
@@ -241,4 +241,12 @@ test("what only keeps a stream alive says nothing", () => {
   expect(["data: 1\n\n", ": a\ndata: 1\n\n", "", ": begi"].map(isSilence)).toEqual(
     Array(4).fill(false),
   );
+});
+
+test("the case of a media type does not matter, and no other one is an event stream", () => {
+  const types = ["text/event-stream", "Text/Event-Stream; charset=utf-8", "TEXT/EVENT-STREAM"];
+  for (const type of types) expect(isEventStream({ "content-type": type })).toBe(true);
+  for (const type of ["", "4ext/event-stream", "application/json", "text/plain"])
+    expect(isEventStream({ "content-type": type })).toBe(false);
+  expect(isEventStream({})).toBe(false);
 });

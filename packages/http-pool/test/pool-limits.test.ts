@@ -295,6 +295,97 @@ describe("pool limits", () => {
     await drained;
   });
 
+  test("a slot that is free while another connection is opened is no drain yet", async () => {
+    const held = new HeldAnswers();
+    await using server = await new TestServer(held.handler).start();
+    await using pool = new ConnectionPool(server.origin, { maxConnections: 2 });
+    await pool.warmUp(2);
+    const post = { method: "POST", body: "x" };
+    const lost = [1, 2].map(() => rejection(pool.fetch(server.origin, post)));
+    await held.until(2);
+    const last = text(pool.fetch(server.origin));
+    const waiting: number[] = [];
+    pool.on("drain", () => waiting.push(pool.stats().waiting));
+    for (const socket of server.open) socket.destroy();
+    await Promise.all(lost);
+    await held.until(3);
+    held.release();
+    expect(await last).toBe("ok");
+    expect(waiting).toEqual([0]);
+  });
+
+  test("a stream that begins in between does not take away the drain", async () => {
+    const held = new HeldAnswers();
+    await using server = await new TestServer(held.handler).start();
+    await using pool = new ConnectionPool(server.origin, { maxConnections: 1 });
+    await pool.warmUp();
+    const all = [text(pool.fetch(server.origin)), text(pool.fetch(server.origin))];
+    const drained = times(pool, "drain", 1);
+    await held.until(1);
+    held.release();
+    await all[0];
+    await held.until(1);
+    all.push(text(pool.fetch(server.origin, { lane: "stream" })));
+    await held.until(2);
+    held.release();
+    await Promise.all(all);
+    await drained;
+    expect(pool.stats()).toMatchObject({ waiting: 0, idle: 1 });
+  });
+
+  test("drain does not wait for a connection for which nobody waits any more", async () => {
+    const options = { lookup: () => undefined, connectTimeoutMs: 600_000 };
+    const pool = new ConnectionPool("http://x.test", options);
+    const leave = new AbortController();
+    const left = rejection(pool.fetch("http://x.test", { signal: leave.signal }));
+    const drained = pool.drain();
+    leave.abort();
+    await left;
+    await drained;
+    expect(pool.stats()).toMatchObject({ waiting: 0, connecting: 1 });
+    await pool.destroy();
+  });
+
+  test("a call that was answered with events, and has ended, lends its slot to nobody", async () => {
+    const held = new HeldAnswers();
+    await using server = await new TestServer((request, response) => {
+      if (request.method === "GET") held.handler(request, response);
+      else response.writeHead(200, { "content-type": "text/event-stream" }).end("data: 1\n\n");
+    }).start();
+    const time = new FakeTime();
+    const { now } = time;
+    await using pool = new ConnectionPool(server.origin, { maxConnections: 1, now });
+    await text(pool.fetch(server.origin, { method: "POST", body: "x" }));
+    time.advance(1000);
+    const all = [text(pool.fetch(server.origin)), text(pool.fetch(server.origin))];
+    await held.until(1);
+    expect(pool.stats()).toMatchObject({ open: 1, connecting: 0, streams: 0, waiting: 1 });
+    held.release();
+    await held.until(1);
+    held.release();
+    await Promise.all(all);
+  });
+
+  test("the wait for a connection is no silence of the server", async () => {
+    const held = new HeldAnswers();
+    await using server = await new TestServer((request, response) => {
+      if (request.url === "/late") response.writeEarlyHints({ link: "</style.css>; rel=preload" });
+      held.handler(request, response);
+    }).start();
+    const time = new FakeTime();
+    const { now } = time;
+    const options = { maxConnections: 1, headersTimeoutMs: 5000, now };
+    await using pool = new ConnectionPool(server.origin, options);
+    const first = text(pool.fetch(server.origin));
+    const late = text(pool.fetch(`${server.origin}/late`));
+    await held.until(1);
+    time.advance(6000);
+    held.release();
+    await held.until(1);
+    held.release();
+    expect(await Promise.all([first, late])).toEqual(["ok", "ok"]);
+  });
+
   test("drain resolves once nothing waits or runs, and close and destroy end the pool", async () => {
     const held = new HeldAnswers();
     await using server = await new TestServer(held.handler).start();

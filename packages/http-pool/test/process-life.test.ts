@@ -47,7 +47,8 @@ test("a process goes on while a request waits for a connection that nobody gives
 test("a pool that is idle, with all its timers, does not keep the process", async () => {
   await using server = await new RawServer((socket) => socket.write(ok())).start();
   const code = `
-    const pool = new pools.ConnectionPool(origin, { maxConnections: 1, minIdle: 1, keepAlivePath: "/" });
+    const options = { maxConnections: 1, minIdle: 1, keepAlivePath: "/", queueTimeoutMs: 60_000 };
+    const pool = new pools.ConnectionPool(origin, options);
     const group = new pools.UpstreamGroup([origin], { probe: { path: "/" } });
     const all = [1, 2, 3].map(() => pool.fetch(origin).then((response) => response.text()));
     console.log(...(await Promise.all(all)), await (await group.fetch(origin)).text());`;

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { Exchange } from "../src/exchange.ts";
@@ -147,5 +149,27 @@ test("it behaves like a list whose entries expire in order, exactly when due, on
       real.dispose();
       expect(real.time.pending).toBe(0);
     }),
+    { numRuns: 1000 },
   );
 });
+
+test("once it is empty and its timer has ended, nothing holds a queue that was dropped", async () => {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  const dropped = usedQueue();
+  // A WeakRef holds what it refers to until the end of a turn.
+  await new Promise((resolve) => setImmediate(resolve));
+  collect();
+  expect(dropped.deref()).toBe(undefined);
+});
+
+/** One in which a request waited, came first, and after which time passed. */
+function usedQueue(): WeakRef<WaitQueue> {
+  const time = new FakeTime();
+  const { now, schedule } = time;
+  const queue = new WaitQueue({ queueTimeoutMs: TIMEOUT_MS, now, schedule }, () => undefined);
+  queue.push(new Exchange(carrier, { path: "/", method: "GET" }, {}, "request"));
+  queue.shift();
+  time.advance(TIMEOUT_MS);
+  return new WeakRef(queue);
+}
