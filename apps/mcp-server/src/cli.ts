@@ -9,6 +9,7 @@ import {
   longFlagOf,
   options,
   variableOf,
+  type Config,
   type Option,
 } from "./config/options.ts";
 import { McpAccelError } from "./errors.ts";
@@ -63,11 +64,14 @@ function isConfigCommand(name: string): name is keyof typeof configCommands {
 
 async function start({ stdio, config: file, ...flags }: Flags): Promise<number> {
   return reporting(async () => {
-    const config = loadConfig({ flags, env: process.env, file: file as string | undefined });
+    const path = file as string | undefined;
+    const load = (): Config => loadConfig({ flags, env: process.env, file: path });
+    const config = load();
     quietSqlite();
     makeStateFolder(config.store);
     const { serve } = await import("./serve.ts");
-    await serve(config, { stdio: stdio === true });
+    const reload = path === undefined ? undefined : { file: path, load };
+    await serve(config, { stdio: stdio === true, reload });
     return 0;
   });
 }

@@ -109,7 +109,8 @@ function checkBoolean(value: unknown, place: string): boolean {
 function checkText(option: Option, value: unknown, place: string): string {
   const choices = choicesOf(option);
   if (typeof value === "string" && value !== "" && (choices?.includes(value) ?? true)) return value;
-  throw wrong(place, choices === undefined ? "a text" : `one of ${choices.join(", ")}`, value);
+  const expected = choices === undefined ? "a text" : `one of ${choices.join(", ")}`;
+  throw wrong(place, expected, option.secret === true ? "***" : value);
 }
 
 function checkInteger(
