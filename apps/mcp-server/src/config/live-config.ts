@@ -57,7 +57,7 @@ export class LiveConfig {
   }
 }
 
-function visible(path: keyof Config, config: Config): string {
+function visible(path: keyof Config, config: Config): unknown {
   const option = (options as readonly Option[]).find((known) => known.path === path);
-  return shown(option ?? {}, config[path]);
+  return JSON.parse(shown(option ?? {}, config[path]));
 }
