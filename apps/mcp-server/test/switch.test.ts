@@ -1,6 +1,11 @@
+import { IncomingMessage, ServerResponse } from "node:http";
+import { Socket } from "node:net";
 import { expect, test } from "vitest";
-import type { Feature } from "../src/features/feature.ts";
+import { off, type Feature } from "../src/features/feature.ts";
 import { Switch } from "../src/features/switch.ts";
+import { switchedGuards } from "../src/features/switched.ts";
+import type { Host } from "../src/host/host.ts";
+import type { LineTransport } from "../src/stdio/line-transport.ts";
 import { testConfig } from "./support/servers.ts";
 
 interface Named extends Feature {
@@ -106,4 +111,54 @@ test("the end of the server closes what is current and what still has calls", as
   replace();
   await one[Symbol.asyncDispose]();
   expect(happened).toEqual(["f1 free", "f2 dispose", "f1 dispose"]);
+});
+
+const refuse = (): never => {
+  throw new Error("full");
+};
+const guarded = (guardResponse: Host["guardResponse"]) => {
+  const disposed: string[] = [];
+  const one = new Switch(
+    () => ({
+      ...off,
+      guardResponse,
+      guardTransport: (transport: LineTransport) => transport,
+      [Symbol.asyncDispose]: async () => void disposed.push("closed"),
+    }),
+    testConfig(),
+    () => {},
+  );
+  const response = new ServerResponse(new IncomingMessage(new Socket()));
+  return { one, disposed, response, guard: () => switchedGuards(one).guardResponse(response) };
+};
+
+test("the guard of a response stays until the response has ended", async () => {
+  const { one, disposed, response, guard } = guarded(() => undefined);
+  guard();
+  one.prepare(testConfig()).commit();
+  await turn();
+  expect(disposed).toEqual([]);
+  response.destroy();
+  await turn();
+  await turn();
+  expect(disposed).toEqual(["closed"]);
+});
+
+test("the guard of a response is not held by a response that has ended already", async () => {
+  const { one, disposed, response, guard } = guarded(() => undefined);
+  response.destroy();
+  await turn();
+  await turn();
+  guard();
+  one.prepare(testConfig()).commit();
+  await turn();
+  expect(disposed).toEqual(["closed"]);
+});
+
+test("the guard of a response is not held by a response that it refused", async () => {
+  const { one, disposed, guard } = guarded(refuse);
+  expect(guard).toThrow("full");
+  one.prepare(testConfig()).commit();
+  await turn();
+  expect(disposed).toEqual(["closed"]);
 });
