@@ -1,13 +1,22 @@
 import type { Config } from "./config/options.ts";
 import { CleanupStack } from "./cleanup-stack.ts";
+import { applyToSwitches } from "./features/apply-to-switches.ts";
 import { batchFeature } from "./features/batch.ts";
 import { cacheFeature } from "./features/cache.ts";
-import { off } from "./features/feature.ts";
+import { off, type Feature } from "./features/feature.ts";
 import { guardFeature } from "./features/guard.ts";
 import { metricsFeature } from "./features/metrics.ts";
-import { plainBulk, plainExports, plainGuard } from "./features/plain.ts";
+import { plainBulk, plainCache, plainExports, plainGuard, plainMetrics } from "./features/plain.ts";
 import { plainHttp } from "./features/plain-http.ts";
 import { isPublicAddress, poolFeature } from "./features/pool.ts";
+import { Switch } from "./features/switch.ts";
+import {
+  switchedBulk,
+  switchedExports,
+  switchedGuards,
+  switchedHttp,
+  switchedMiddleware,
+} from "./features/switched.ts";
 import type { Host } from "./host/host.ts";
 import { ResourceChanges } from "./host/resource-changes.ts";
 import { SwarmResources } from "./host/resources.ts";
@@ -18,12 +27,17 @@ import { SwarmEvents } from "./swarm/events.ts";
 import { PublishingStore } from "./swarm/publishing-store.ts";
 import { SqliteSwarmStore } from "./swarm/sqlite/sqlite-store.ts";
 import { catalogue } from "./tools/catalogue.ts";
-import type { Services } from "./tools/services.ts";
+import type { HttpService, Services } from "./tools/services.ts";
 import { version } from "./version.ts";
 
 export interface Composition extends AsyncDisposable {
   readonly host: Host;
   readonly operations: Operations;
+  /**
+   * Puts changed options into effect for the calls that begin from now on: all of them, or none.
+   * @throws what a feature throws that cannot be made with these options
+   */
+  readonly apply: (wanted: Config, changed: readonly string[]) => void;
 }
 
 const instructions =
@@ -38,39 +52,60 @@ export function compose(config: Config, logger: Logger): Composition {
   const cleanup = new CleanupStack();
   const reportError = (error: unknown, where: string): void =>
     logger.warn({ where, error: describe(error) }, "error");
-  const on = (name: "cache" | "pool" | "guard" | "batch" | "metrics"): boolean =>
-    config[`features.${name}`] === "on";
+  const switchable = <T extends Feature>(make: (config: Config) => T): Switch<T> =>
+    cleanup.use(new Switch(make, config, (error) => reportError(error, "switching")));
 
   const maxResultBytes = maxResultBytesOf(config);
   const events = new SwarmEvents((error, { type }) => reportError(error, `event ${type}`));
   const store = cleanup.use(new PublishingStore(new SqliteSwarmStore(config.store), events));
-  const pool = on("pool") ? cleanup.use(poolFeature(config)) : undefined;
-  const guard = on("guard") ? cleanup.use(guardFeature(config, maxResultBytes)) : undefined;
-  const batch = on("batch") ? cleanup.use(batchFeature(config, store)) : undefined;
+  const pool = switchable((wanted) =>
+    wanted["features.pool"] === "on" ? poolFeature(wanted) : { ...off, ...plainPool(wanted) },
+  );
+  const guard = switchable((wanted) =>
+    wanted["features.guard"] === "on"
+      ? guardFeature(wanted, maxResultBytes)
+      : { ...off, ...plainExports(maxResultBytes), ...plainGuard },
+  );
+  const batch = switchable((wanted) =>
+    wanted["features.batch"] === "on"
+      ? batchFeature(wanted, store)
+      : { ...off, ...plainBulk(store) },
+  );
 
   const services: Services = {
     store,
     events,
-    bulk: batch ?? plainBulk(store),
-    exports: guard ?? plainExports(maxResultBytes),
-    http: pool ?? plainHttp(config["fetch.allowPrivate"] ? undefined : isPublicAddress),
+    bulk: switchedBulk(batch),
+    exports: switchedExports(guard),
+    http: switchedHttp(pool),
     operations: {
-      clearCache: async (selection) => cache?.clear(selection),
+      clearCache: (selection) => cache.use((current) => current.clear(selection)),
       stats: async () => stats(),
     },
     maxResultBytes,
     callTool: (name, args, context) => runtime.call(name, args, context),
   };
   const tools = catalogue(services);
-  const cache = on("cache")
-    ? cleanup.use(cacheFeature(config, tools, { store, events }))
-    : undefined;
-  const features = [cache, pool, guard, batch].filter((feature) => feature !== undefined);
-  const metrics = on("metrics") ? cleanup.use(metricsFeature(tools, features)) : undefined;
+  const cache = switchable((wanted) =>
+    wanted["features.cache"] === "off"
+      ? { ...off, ...plainCache }
+      : cacheFeature(wanted, tools, {
+          store,
+          events,
+          onMismatch: (tool) =>
+            logger.warn({ tool }, "the cache would have served what is no longer true"),
+        }),
+  );
+  const features = { cache, pool, guard, batch };
+  const metrics = switchable((wanted) =>
+    wanted["features.metrics"] === "on" ? metricsFeature(tools, []) : { ...off, ...plainMetrics },
+  );
+  for (const { current } of Object.values(features))
+    metrics.current.follow([], current.collectables);
 
   const runtime = new ToolRuntime(tools, {
-    observe: metrics?.observe ?? (async (_call, next) => next()),
-    around: cache?.around ?? (async (_call, next) => next()),
+    observe: switchedMiddleware(metrics, ({ observe }) => observe),
+    around: switchedMiddleware(cache, ({ around }) => around),
     onUnforeseen: (error, tool) => reportError(error, `tool ${tool}`),
     maxResultBytes,
   });
@@ -79,26 +114,24 @@ export function compose(config: Config, logger: Logger): Composition {
     uptimeSeconds: Math.round(process.uptime()),
     cpuSeconds: cpuSeconds(),
     rssBytes: process.memoryUsage.rss(),
-    cache: (cache ?? off).stats(),
-    pool: (pool ?? off).stats(),
-    guard: (guard ?? off).stats(),
-    batch: (batch ?? off).stats(),
+    cache: cache.current.stats(),
+    pool: pool.current.stats(),
+    guard: guard.current.stats(),
+    batch: batch.current.stats(),
   });
 
-  const { guardResponse, guardTransport } = guard ?? plainGuard;
   const host: Host = {
     info: { name: "mcp-accel", title: "mcp-accel reference server", version },
     instructions,
     runtime,
     resources: new SwarmResources(store),
     changes: new ResourceChanges(events, (error) => reportError(error, "resource change")),
-    guardResponse,
-    guardTransport,
+    ...switchedGuards(guard),
     stopWriting: () => store.stopWriting(),
     reportError,
   };
   const operations: Operations = {
-    metrics: async (accept) => metrics?.exposition(accept),
+    metrics: (accept) => metrics.use((current) => current.exposition(accept)),
     stats: async () => stats(),
     notReady: async () => {
       try {
@@ -109,12 +142,18 @@ export function compose(config: Config, logger: Logger): Composition {
       }
     },
   };
-  return { host, operations, [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose]() };
+  const apply = (wanted: Config, changed: readonly string[]): void =>
+    applyToSwitches({ ...features, metrics }, wanted, changed, reportError);
+  return { host, operations, apply, [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose]() };
 }
 
 /** A result is sent as text and as structure; with what escaping adds, four times its size fits one stream. */
 function maxResultBytesOf(config: Config): number {
   return Math.floor(config["guard.streamMaxMemoryBytes"] / 4);
+}
+
+function plainPool(config: Config): HttpService {
+  return plainHttp(config["fetch.allowPrivate"] ? undefined : isPublicAddress);
 }
 
 function cpuSeconds(): number {

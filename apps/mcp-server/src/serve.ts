@@ -1,6 +1,7 @@
 import { banner } from "./banner.ts";
 import { CleanupStack } from "./cleanup-stack.ts";
-import { compose } from "./compose.ts";
+import { compose, type Composition } from "./compose.ts";
+import { followConfig, type ReloadSource } from "./config/follow-config.ts";
 import type { Config } from "./config/options.ts";
 import { listen, type Listener } from "./http/listen.ts";
 import { requireLoopback } from "./http/loopback.ts";
@@ -16,17 +17,29 @@ export interface RunningServer extends AsyncDisposable {
   readonly banner?: string;
   /** Resolves when there is nobody left to serve. */
   readonly ended: Promise<void>;
+  readonly apply: Composition["apply"];
+}
+
+export interface ServeOptions {
+  readonly stdio: boolean;
+  /** How to read the configuration again; without a file it does not change. */
+  readonly reload?: ReloadSource | undefined;
 }
 
 /** Serves until the client has gone (stdio) or the process is told to stop (SIGINT, SIGTERM). */
-export async function serve(config: Config, { stdio }: { readonly stdio: boolean }): Promise<void> {
+export async function serve(config: Config, { stdio, reload }: ServeOptions): Promise<void> {
   const logger = createLogger(config["log.level"]);
   const stopped = Promise.race([stopSignal(logger), launcherGone(logger)]);
   const server = stdio ? startStdio(config, logger) : await startHttp(config, logger);
   if (server.banner !== undefined) console.log(server.banner);
+  const reloading =
+    reload === undefined
+      ? undefined
+      : followConfig(config, { ...reload, apply: server.apply, logger });
   try {
     await Promise.race([server.ended, stopped]);
   } finally {
+    reloading?.[Symbol.dispose]();
     await server[Symbol.asyncDispose]();
   }
 }
@@ -41,6 +54,7 @@ function startStdio(config: Config, logger: Logger): RunningServer {
   });
   return {
     ended: client.gone,
+    apply: composition.apply,
     [Symbol.asyncDispose]: async () => {
       await client.stop();
       await composition[Symbol.asyncDispose]();
@@ -53,13 +67,14 @@ export async function startHttp(config: Config, logger: Logger): Promise<Running
   requireLoopback(config["http.host"]);
   const cleanup = new CleanupStack();
   try {
-    const { mcp, ops } = await listenBoth(config, logger, cleanup);
+    const { mcp, ops, apply } = await listenBoth(config, logger, cleanup);
     const url = `${mcp.url}/mcp`;
     return {
       url,
       opsUrl: ops.url,
       banner: banner(url, ops.url, config),
       ended: new Promise(() => {}),
+      apply,
       [Symbol.asyncDispose]: () => cleanup[Symbol.asyncDispose](),
     };
   } catch (error) {
@@ -72,7 +87,7 @@ async function listenBoth(
   config: Config,
   logger: Logger,
   cleanup: CleanupStack,
-): Promise<{ mcp: Listener; ops: Listener }> {
+): Promise<{ mcp: Listener; ops: Listener; apply: Composition["apply"] }> {
   const composition = cleanup.use(compose(config, logger));
   const endpoint = new McpEndpoint(composition.host, {
     maxBodyBytes: config["http.maxBodyBytes"],
@@ -104,7 +119,7 @@ async function listenBoth(
     port: config["ops.port"],
     handle: (request, response) => ops.handle(request, response),
   });
-  return { mcp: mcpListener, ops: cleanup.use(opsListener) };
+  return { mcp: mcpListener, ops: cleanup.use(opsListener), apply: composition.apply };
 }
 
 async function stopSignal(logger: Logger): Promise<void> {

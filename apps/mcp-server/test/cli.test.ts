@@ -56,7 +56,7 @@ describe("the command line", () => {
     expectOneClearError(
       await run(["sreve"]),
       2,
-      /Unknown command "sreve"\. The command is: serve\./,
+      /Unknown command "sreve"\. The commands are: serve, config\./,
     );
     expectOneClearError(
       await run(["serve", "--prot", "1"]),

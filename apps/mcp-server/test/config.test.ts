@@ -34,7 +34,7 @@ describe("configuration", () => {
     [{ flags: { port: "-1" } }, '--port: expected an integer from 0 to 65535, got "-1".'],
     [
       { env: { MCP_ACCEL_FEATURES_CACHE: "yes" } },
-      'MCP_ACCEL_FEATURES_CACHE: expected one of on, off, got "yes".',
+      'MCP_ACCEL_FEATURES_CACHE: expected one of on, shadow, off, got "yes".',
     ],
     [
       { flags: { "log-level": "loud" } },

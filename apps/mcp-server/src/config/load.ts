@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { isAbsolute, join } from "node:path";
 import { ConfigError } from "../errors.ts";
-import { longFlagOf, options, variableOf, type Config, type Option } from "./options.ts";
+import { choicesOf, longFlagOf, options, variableOf, type Config, type Option } from "./options.ts";
 
 const PREFIX = "MCP_ACCEL_";
 
@@ -16,25 +16,53 @@ export interface ConfigSources {
   readonly file?: string | undefined;
 }
 
+/** A value, and where it came from: `--port`, `MCP_ACCEL_HTTP_PORT`, the file's path, or `default`. */
+export interface Resolved {
+  readonly option: Option;
+  readonly value: unknown;
+  readonly origin: string;
+}
+
 /**
  * Reads every option: flag before environment variable before file before default.
  * @throws ConfigError that names the place, what was expected and what came.
  */
-export function loadConfig({ flags, env, file }: ConfigSources): Config {
+export function loadConfig(sources: ConfigSources): Config {
+  return toConfig(resolveOptions(sources));
+}
+
+/** @throws ConfigError as {@link loadConfig} */
+export function resolveOptions({ flags, env, file }: ConfigSources): readonly Resolved[] {
   const fromFile = file === undefined ? {} : readFile(file);
   refuseUnknownVariables(env);
-  const values = options.map((option: Option) => {
+  const resolved = options.map((option: Option): Resolved => {
     refuseTwice(option, flags);
     const flag =
       option.alias !== undefined && option.alias in flags ? option.alias : longFlagOf(option.path);
     const variable = variableOf(option.path);
-    if (flags[flag] !== undefined) return [option.path, check(option, flags[flag], `--${flag}`)];
-    if (isSet(env[variable])) return [option.path, check(option, env[variable], variable)];
-    if (fromFile[option.path] !== undefined)
-      return [option.path, check(option, fromFile[option.path], `${option.path} in ${file}`)];
-    return [option.path, option.default];
+    const from = (value: unknown, origin: string, place = origin): Resolved => ({
+      option,
+      value: check(option, value, place),
+      origin,
+    });
+    if (flags[flag] !== undefined) return from(flags[flag], `--${flag}`);
+    if (isSet(env[variable])) return from(env[variable], variable);
+    if (file !== undefined && fromFile[option.path] !== undefined)
+      return from(fromFile[option.path], file, `${option.path} in ${file}`);
+    if (option.path === "store" && option.default === "")
+      return { option, value: defaultStore(env), origin: "default" };
+    return { option, value: option.default, origin: "default" };
   });
-  const config = Object.fromEntries(values) as Config;
+  checkTogether(toConfig(resolved));
+  return resolved;
+}
+
+function toConfig(resolved: readonly Resolved[]): Config {
+  return Object.fromEntries(resolved.map(({ option, value }) => [option.path, value])) as Config;
+}
+
+/** What no value breaks alone. @throws ConfigError */
+export function checkTogether(config: Config): void {
   if (config["guard.streamMaxMemoryBytes"] > config["guard.maxMemoryBytes"])
     throw wrong(
       "guard.streamMaxMemoryBytes",
@@ -43,7 +71,6 @@ export function loadConfig({ flags, env, file }: ConfigSources): Config {
     );
   if (config["ops.port"] !== 0 && config["ops.port"] === config["http.port"])
     throw wrong("ops.port", "another port than http.port", config["ops.port"]);
-  return config.store === "" ? { ...config, store: defaultStore(env) } : config;
 }
 
 function refuseTwice({ path, alias }: Option, flags: Raw): void {
@@ -79,10 +106,11 @@ function checkBoolean(value: unknown, place: string): boolean {
   throw wrong(place, "true or false", value);
 }
 
-function checkText({ type, values }: Option, value: unknown, place: string): string {
-  const choices = type === "switch" ? ["on", "off"] : values;
+function checkText(option: Option, value: unknown, place: string): string {
+  const choices = choicesOf(option);
   if (typeof value === "string" && value !== "" && (choices?.includes(value) ?? true)) return value;
-  throw wrong(place, choices === undefined ? "a text" : `one of ${choices.join(", ")}`, value);
+  const expected = choices === undefined ? "a text" : `one of ${choices.join(", ")}`;
+  throw wrong(place, expected, option.secret === true ? "***" : value);
 }
 
 function checkInteger(

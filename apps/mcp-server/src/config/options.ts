@@ -10,6 +10,8 @@ export interface Option {
   readonly values?: readonly string[];
   /** A shorter flag beside the one made from the path. */
   readonly alias?: string;
+  /** Never printed or logged. */
+  readonly secret?: boolean;
 }
 
 const MiB = 1024 * 1024;
@@ -189,7 +191,13 @@ export const options = [
     max: 100,
     help: "Transactions and batch_call calls under way at once",
   },
-  { path: "features.cache", type: "switch", default: "on", help: "Cache results of read tools" },
+  {
+    path: "features.cache",
+    type: "switch",
+    default: "on",
+    values: ["on", "shadow", "off"],
+    help: "Cache results of read tools; shadow compares them and serves none",
+  },
   { path: "features.pool", type: "switch", default: "on", help: "Reuse connections of fetch_url" },
   { path: "features.guard", type: "switch", default: "on", help: "Bound the memory of streams" },
   { path: "features.batch", type: "switch", default: "on", help: "Write tasks in batches" },
@@ -212,12 +220,19 @@ type Value<O> = O extends { type: "integer" }
   ? number
   : O extends { type: "boolean" }
     ? boolean
-    : O extends { type: "switch" }
-      ? "on" | "off"
-      : string;
+    : O extends { type: "switch"; values: readonly (infer V)[] }
+      ? V
+      : O extends { type: "switch" }
+        ? "on" | "off"
+        : string;
 
 /** The values by path, for example `config["http.port"]`. */
 export type Config = { readonly [O in (typeof options)[number] as O["path"]]: Value<O> };
+
+/** The texts that an option takes; undefined when it takes any. */
+export function choicesOf({ type, values }: Option): readonly string[] | undefined {
+  return values ?? (type === "switch" ? ["on", "off"] : undefined);
+}
 
 export function flagOf({ path, alias }: Option): string {
   return alias ?? longFlagOf(path);

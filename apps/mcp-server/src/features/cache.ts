@@ -8,6 +8,7 @@ import type { CacheSelection } from "../tools/services.ts";
 import type { Tool } from "../tools/tool.ts";
 import { cacheRules } from "./cache-rules.ts";
 import type { Feature } from "./feature.ts";
+import { ShadowCache, toolCallOf } from "./shadow-cache.ts";
 
 export interface CacheFeature extends Feature {
   readonly around: ToolMiddleware;
@@ -18,7 +19,16 @@ export interface CacheFeature extends Feature {
 export function cacheFeature(
   config: Config,
   tools: readonly Tool[],
-  { store, events }: { readonly store: SwarmStore; readonly events: SwarmEvents },
+  {
+    store,
+    events,
+    onMismatch = () => {},
+  }: {
+    readonly store: SwarmStore;
+    readonly events: SwarmEvents;
+    /** Hears the tool's name when a shadow cache would have served what is no longer true. */
+    readonly onMismatch?: (tool: string) => void;
+  },
 ): CacheFeature {
   const cache = new EventCache<SwarmEvent>({
     name: "tools",
@@ -32,18 +42,21 @@ export function cacheFeature(
     server: "mcp-accel",
     tools: Object.fromEntries(tools.map((tool) => [tool.name, policyOf(tool)])),
   });
+  const shadow =
+    config["features.cache"] === "shadow"
+      ? new ShadowCache(toolCache, { store, events, onMismatch })
+      : undefined;
   const subscription = events.subscribe((event) => cache.bus.emit(event));
   return {
-    around: ({ tool, args, context }, next) =>
-      toolCache.call<ToolResult>(
-        { name: tool.name, arguments: args, principal: context.principal, signal: context.signal },
-        next,
-      ),
+    around: shadow?.around ?? ((call, next) => toolCache.call<ToolResult>(toolCallOf(call), next)),
     clear: ({ tags }) => (tags === undefined ? cache.clear() : cache.invalidateByTags(tags)),
-    stats: () => cache.stats(),
+    stats: () =>
+      shadow === undefined ? cache.stats() : { ...cache.stats(), shadow: shadow.stats() },
     collectables: [cache],
+    free: () => cache.clear(),
     [Symbol.asyncDispose]: async () => {
       subscription[Symbol.dispose]();
+      shadow?.[Symbol.dispose]();
       await cache.close();
     },
   };

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { setImmediate } from "node:timers/promises";
 import { McpAccelError } from "../errors.ts";
+import type { ToolMiddleware } from "../host/tool-runtime.ts";
 import type { LineTransport } from "../stdio/line-transport.ts";
 import type { SwarmStore } from "../swarm/store.ts";
 import type { NewTask, Task } from "../swarm/types.ts";
@@ -65,7 +66,20 @@ export function exportTooLarge(maxBytes: number): McpAccelError {
   );
 }
 
+const passThrough: ToolMiddleware = (_call, next) => next();
+
 export const plainGuard = {
   guardResponse: (_response: ServerResponse): undefined => undefined,
   guardTransport: (transport: LineTransport): LineTransport => transport,
+};
+
+export const plainCache = {
+  around: passThrough,
+  clear: async (): Promise<void> => {},
+};
+
+export const plainMetrics = {
+  observe: passThrough,
+  follow: (): void => {},
+  exposition: async (): Promise<undefined> => undefined,
 };

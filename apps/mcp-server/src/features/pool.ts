@@ -29,6 +29,8 @@ export function poolFeature(config: Config): Feature & HttpService {
     },
     stats: () => agent.stats(),
     collectables: [agent],
+    // A page's body is read after the call that asked for it.
+    finish: () => agent.close(),
     [Symbol.asyncDispose]: () => agent.destroy(),
   };
 }
