@@ -61,7 +61,7 @@ class LiveRun {
 
   constructor(options: LiveOptions, cycleMs: number) {
     this.#log = new SampleLog(Math.ceil(options.durationMs / cycleMs));
-    const plant = new Plant(options.plantBytes);
+    const plant = new Plant(options.plantBytes, options.plantEvery);
     this.#options = options;
     this.#seed = options.seed;
     this.#server = new LiveServer(() => {
