@@ -1,13 +1,14 @@
 import { findSteps } from "../../src/heap-floor-steps.ts";
 import type { Step } from "../../src/heap-floor-steps.ts";
-import { slopeOf } from "./slope.ts";
+import { segments, slopeOf } from "./slope.ts";
 import type { Point, Slope } from "./slope.ts";
 
 /** Of one-time steps that a run may have, and of their bytes together: what recurs comes more often. */
 export const MAX_FORGIVEN = 2;
 export const MAX_FORGIVEN_BYTES: number = 256 * 1024;
-/** So many steps and more are dense enough for a line through all points. */
-const MANY_STEPS = 32;
+/** With more steps, or fewer points for each, a line through all points does. */
+const MAX_STEPS = 32;
+const STEP_POINTS = 16;
 /** Two-sided 99 % quantile of the normal distribution. */
 const NORMAL_99 = 2.5758;
 /** Part of the bound by which a step half-way must move the slope to be worth a level of its own. */
@@ -37,37 +38,59 @@ export interface Trend {
  * Otherwise nothing is forgiven, and a line through all points has to do.
  */
 export function trendOf(points: readonly Point[], boundBytes: number): Trend {
-  const steps = materialSteps(points, boundBytes);
-  const breaks = steps.map(({ at }) => at);
-  const bytes = steps.reduce((sum, { size }) => sum + Math.abs(size), 0);
-  if (steps.length === 0 || steps.length >= MANY_STEPS)
-    return { slope: slopeOf(points), steps, model: "line" };
-  if (steps.length <= MAX_FORGIVEN && bytes <= MAX_FORGIVEN_BYTES)
-    return { slope: slopeOf(points, breaks), steps, model: "levels" };
-  if (steps.length <= MAX_FORGIVEN || steps.some(({ size }) => size < 0))
-    return { slope: slopeOf(points), steps, model: "line" };
-  const perUnit = bytes / steps.length / lengthOf(points);
+  const breaks = materialSteps(points, boundBytes);
   const between = slopeOf(points, breaks);
+  const steps = sized(points, breaks, between.value);
+  const model = modelOf(steps, points.length);
+  if (model === "line") return { slope: slopeOf(points), steps, model };
+  if (model === "levels") return { slope: between, steps, model };
+  const count = steps.length;
+  const perUnit = sumOf(steps) / count / lengthOf(points);
   const slope: Slope = {
-    value: between.value + steps.length * perUnit,
-    low: between.low + byar(steps.length, -NORMAL_99) * perUnit,
-    high: between.high + byar(steps.length + 1, NORMAL_99) * perUnit,
+    value: between.value + count * perUnit,
+    low: between.low + byar(count, -NORMAL_99) * perUnit,
+    high: between.high + byar(count + 1, NORMAL_99) * perUnit,
     correlation: between.correlation,
   };
-  return { slope, steps, model: "staircase" };
+  return { slope, steps, model };
 }
 
-/** A correction of a step found before is found at its place again. */
-function materialSteps(points: readonly Point[], boundBytes: number): readonly Step[] {
+function modelOf(steps: readonly Step[], points: number): Trend["model"] {
+  if (steps.length === 0 || steps.length > Math.min(MAX_STEPS - 1, points / STEP_POINTS))
+    return "line";
+  const few = steps.length <= MAX_FORGIVEN;
+  if (few && sumOf(steps) <= MAX_FORGIVEN_BYTES) return "levels";
+  return few || steps.some(({ size }) => size < 0) ? "line" : "staircase";
+}
+
+/** Where they are. A correction of a step found before is found at its place again. */
+function materialSteps(points: readonly Point[], boundBytes: number): readonly number[] {
   const leastBytes = (MATERIAL * boundBytes * lengthOf(points)) / TILT;
   const values = points.map(({ y }) => y);
   const sizes = new Map<number, number>();
-  for (const { at, size } of findSteps(values, MANY_STEPS))
+  for (const { at, size } of findSteps(values, MAX_STEPS))
     sizes.set(at, (sizes.get(at) ?? 0) + size);
-  return [...sizes]
-    .map(([at, size]) => ({ at, size }))
-    .filter(({ size }) => Math.abs(size) >= leastBytes)
-    .toSorted((a, b) => a.at - b.at);
+  const material = [...sizes].filter(([, size]) => Math.abs(size) >= leastBytes);
+  return material.map(([at]) => at).toSorted((a, b) => a - b);
+}
+
+/** What each break raises the level by, when a slope is fitted to all levels at once. */
+function sized(
+  points: readonly Point[],
+  breaks: readonly number[],
+  slope: number,
+): readonly Step[] {
+  const levels = segments(points, breaks).map(
+    (level) => level.reduce((sum, { x, y }) => sum + y - slope * x, 0) / level.length,
+  );
+  return breaks.map((at, index) => ({
+    at,
+    size: (levels[index + 1] ?? 0) - (levels[index] ?? 0),
+  }));
+}
+
+function sumOf(steps: readonly Step[]): number {
+  return steps.reduce((sum, { size }) => sum + Math.abs(size), 0);
 }
 
 function lengthOf(points: readonly Point[]): number {
