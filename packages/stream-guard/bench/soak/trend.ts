@@ -11,8 +11,9 @@ const MAX_STEPS = 32;
 const STEP_POINTS = 16;
 /** Two-sided 99 % quantile of the normal distribution. */
 const NORMAL_99 = 2.5758;
-/** Part of the bound by which a step half-way must move the slope to be worth a level of its own. */
-const MATERIAL = 1 / 16;
+/** Parts of the bound by which a step half-way must move the slope: to be worth a level of its own, and to count. */
+const NOTICEABLE = 1 / 16;
+const COUNTS = 1 / 4;
 /** A step of c half-way through a length of L tilts the line by so many times c / L. */
 const TILT = 1.5;
 
@@ -38,7 +39,7 @@ export interface Trend {
  * Otherwise nothing is forgiven, and a line through all points has to do.
  */
 export function trendOf(points: readonly Point[], boundBytes: number): Trend {
-  const breaks = materialSteps(points, boundBytes);
+  const breaks = breaksOf(points, boundBytes);
   const between = slopeOf(points, breaks);
   const steps = sized(points, breaks, between.value);
   const model = modelOf(steps, points.length);
@@ -63,15 +64,26 @@ function modelOf(steps: readonly Step[], points: number): Trend["model"] {
   return few || steps.some(({ size }) => size < 0) ? "line" : "staircase";
 }
 
-/** Where they are. A correction of a step found before is found at its place again. */
-function materialSteps(points: readonly Point[], boundBytes: number): readonly number[] {
-  const leastBytes = (MATERIAL * boundBytes * lengthOf(points)) / TILT;
+/** Of the level shifts those that count, or, if these are few, the largest ones: what is left is noise to the slope. */
+function breaksOf(points: readonly Point[], boundBytes: number): readonly number[] {
+  const all = shifts(points);
+  const atLeast = (part: number): readonly Step[] =>
+    all.filter(({ size }) => Math.abs(size) >= (part * boundBytes * lengthOf(points)) / TILT);
+  const counting = atLeast(COUNTS);
+  const few = counting.length <= MAX_FORGIVEN;
+  const chosen = few ? atLeast(NOTICEABLE).slice(0, MAX_FORGIVEN) : counting;
+  return chosen.map(({ at }) => at).toSorted((a, b) => a - b);
+}
+
+/** Largest first. A correction of a step found before is found at its place again. */
+function shifts(points: readonly Point[]): readonly Step[] {
   const values = points.map(({ y }) => y);
   const sizes = new Map<number, number>();
   for (const { at, size } of findSteps(values, MAX_STEPS))
     sizes.set(at, (sizes.get(at) ?? 0) + size);
-  const material = [...sizes].filter(([, size]) => Math.abs(size) >= leastBytes);
-  return material.map(([at]) => at).toSorted((a, b) => a - b);
+  return [...sizes]
+    .map(([at, size]) => ({ at, size }))
+    .toSorted((a, b) => Math.abs(b.size) - Math.abs(a.size));
 }
 
 /** What each break raises the level by, when a slope is fitted to all levels at once. */
