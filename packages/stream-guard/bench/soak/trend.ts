@@ -39,9 +39,13 @@ export interface Trend {
  * Otherwise nothing is forgiven, and a line through all points has to do.
  */
 export function trendOf(points: readonly Point[], boundBytes: number): Trend {
-  const breaks = breaksOf(points, boundBytes);
+  const found = breaksOf(points, boundBytes);
+  const noticeable = sized(points, found).filter(
+    ({ size }) => Math.abs(size) >= stepBytes(NOTICEABLE, points, boundBytes),
+  );
+  const breaks = noticeable.map(({ at }) => at);
   const between = slopeOf(points, breaks);
-  const steps = sized(points, breaks, between.value);
+  const steps = sized(points, breaks);
   const model = modelOf(steps, points.length);
   if (model === "line") return { slope: slopeOf(points), steps, model };
   if (model === "levels") return { slope: between, steps, model };
@@ -68,7 +72,7 @@ function modelOf(steps: readonly Step[], points: number): Trend["model"] {
 function breaksOf(points: readonly Point[], boundBytes: number): readonly number[] {
   const all = shifts(points);
   const atLeast = (part: number): readonly Step[] =>
-    all.filter(({ size }) => Math.abs(size) >= (part * boundBytes * lengthOf(points)) / TILT);
+    all.filter(({ size }) => Math.abs(size) >= stepBytes(part, points, boundBytes));
   const counting = atLeast(COUNTS);
   const few = counting.length <= MAX_FORGIVEN;
   const chosen = few ? atLeast(NOTICEABLE).slice(0, MAX_FORGIVEN) : counting;
@@ -87,11 +91,8 @@ function shifts(points: readonly Point[]): readonly Step[] {
 }
 
 /** What each break raises the level by, when a slope is fitted to all levels at once. */
-function sized(
-  points: readonly Point[],
-  breaks: readonly number[],
-  slope: number,
-): readonly Step[] {
+function sized(points: readonly Point[], breaks: readonly number[]): readonly Step[] {
+  const { value: slope } = slopeOf(points, breaks);
   const levels = segments(points, breaks).map(
     (level) => level.reduce((sum, { x, y }) => sum + y - slope * x, 0) / level.length,
   );
@@ -99,6 +100,11 @@ function sized(
     at,
     size: (levels[index + 1] ?? 0) - (levels[index] ?? 0),
   }));
+}
+
+/** Of a step that moves the slope by a part of the bound. */
+function stepBytes(part: number, points: readonly Point[], boundBytes: number): number {
+  return (part * boundBytes * lengthOf(points)) / TILT;
 }
 
 function sumOf(steps: readonly Step[]): number {
