@@ -87,3 +87,20 @@ test("steps that recur count with the interval of a Poisson process", () => {
   expect(slope.high).toBeGreaterThan(138);
   expect(slope.high).toBeLessThan(146);
 });
+
+test.each<[string, (index: number) => number, "line" | "levels" | "staircase"]>([
+  ["stairs that come every few samples", (index) => Math.floor(index / 10), "line"],
+  [
+    "three steps, of which one is down",
+    (index) => Number(index >= 25 && index < 50) + Number(index >= 75),
+    "line",
+  ],
+  ["three steps up", (index) => Math.floor(index / 25), "staircase"],
+  ["a step up and down again", (index) => Number(index >= 25 && index < 50), "levels"],
+])("the model of %s", (_, level, model) => {
+  const points = Array.from({ length: 100 }, (__, index) => ({
+    x: index * 16,
+    y: (index % 2) + 65_536 * level(index),
+  }));
+  expect(trendOf(points, 8).model).toBe(model);
+});
