@@ -56,7 +56,8 @@ export const UNTRACKED: TrackedHandle = { close: () => {}, [Symbol.dispose]: () 
 /** Handles that are to be closed by whoever made them. */
 export class Handles {
   readonly #limits: HandleLimits;
-  readonly #open = new Set<Handle>();
+  /** With what ends the tracking of each. */
+  readonly #open = new Map<Handle, () => void>();
   /** Ends the tracking of an object that is tracked anew. */
   readonly #forget = new WeakMap<object, () => void>();
   readonly #dropped = new Map<string, Dropped>();
@@ -84,7 +85,6 @@ export class Handles {
       this.skipped += 1;
       return UNTRACKED;
     }
-    this.#open.add(handle);
     this.#registry.register(object, handle, handle);
     const ref = new WeakRef(object);
     const end = (): object | undefined => {
@@ -99,6 +99,7 @@ export class Handles {
       const closed = end();
       if (closed !== undefined) this.#limits.onClose(closed, handle);
     };
+    this.#open.set(handle, end);
     this.#forget.set(object, end);
     if (isEmitter(object)) object.once("close", close);
     return { close, [Symbol.dispose]: close };
@@ -106,7 +107,7 @@ export class Handles {
 
   look(): readonly Observation[] {
     const now = this.#limits.now();
-    const late = [...this.#open]
+    const late = [...this.#open.keys()]
       .filter(({ openedMs, maxOpenMs }) => now - openedMs >= maxOpenMs)
       .map(({ what, name, origin, openedMs }) => ({ what, name, origin, ageMs: now - openedMs }));
     const open = groupByPlace(late).map((group): Observation => ({
@@ -123,8 +124,7 @@ export class Handles {
   }
 
   stop(): void {
-    for (const handle of this.#open) this.#registry.unregister(handle);
-    this.#open.clear();
+    for (const end of this.#open.values()) end();
     this.#dropped.clear();
   }
 

@@ -309,6 +309,30 @@ describe("start and stop", () => {
     expect(time.pending).toBe(1);
   });
 
+  test("nothing listens to what was watched, and a close after the stop or the next start is no event", () => {
+    const { time, detector, collect } = parts({ handleTimeoutMs: MINUTE_MS, minZombies: 1 });
+    const emitters = Array.from({ length: 3 }, () => new EventEmitter());
+    const [first] = emitters.map((emitter) => detector.track(emitter, { kind: "socket" }));
+    detector.stop();
+    for (const emitter of emitters) expect(emitter.listenerCount("close")).toBe(0);
+    first?.close();
+    emitters[1]?.emit("close");
+    expect(detector.stats()).toMatchObject({ handles: 0, closed: 0 });
+    detector.start();
+    first?.close();
+    emitters[1]?.emit("close");
+    expect(detector.stats()).toMatchObject({ handles: 0, closed: 0 });
+    detector.track(emitters[0] as object, { kind: "socket" });
+    expect(emitters[0]?.listenerCount("close")).toBe(1);
+    first?.close();
+    expect(detector.stats()).toMatchObject({ handles: 1, closed: 0 });
+    emitters[0]?.emit("close");
+    expect(detector.stats()).toMatchObject({ handles: 0, closed: 1 });
+    time.advance(2 * MINUTE_MS);
+    for (let count = 0; count < 4; count += 1) collect();
+    expect(detector.check()).toMatchObject([{ kind: "zombie" }]);
+  });
+
   test("a session opened before it started is found too", () => {
     const { time, guard, detector, told } = parts();
     detector.stop();
@@ -419,5 +443,15 @@ describe("what is used again and again", () => {
     session.begin();
     time.advance(20 * MINUTE_MS);
     expect(told).toEqual([]);
+  });
+
+  test("a history that is kept for longer is none either, when sessions may hold for longer still", async () => {
+    const { time, guard, told } = parts({ holdTimeoutMs: 35 * MINUTE_MS });
+    const session = guard.open();
+    const store = new BoundedEventStore(session, { now: time.now, maxAgeMs: 30 * MINUTE_MS });
+    await store.storeEvent("s", { progress: 1 });
+    time.advance(60 * MINUTE_MS);
+    expect(told).toEqual([]);
+    expect(session.memoryUsageBytes).toBe(0);
   });
 });

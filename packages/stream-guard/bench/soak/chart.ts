@@ -21,7 +21,7 @@ interface Scale {
 
 const WIDTH = 760;
 const HEIGHT = 240;
-const MARGIN = { left: 64, right: 12, top: 8, bottom: 36 };
+const MARGIN = { left: 64, right: 28, top: 8, bottom: 36 };
 const TICKS = 5;
 
 /** A line chart as inline SVG. */
@@ -30,6 +30,7 @@ export function chartSvg({ title, xLabel, series, fromZero = false }: Chart): st
   const x = scaleOf(
     all.map(([value]) => value),
     true,
+    "last value",
   );
   const y = scaleOf(
     all.map(([, value]) => value),
@@ -62,14 +63,19 @@ export function escapeHtml(text: string): string {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll('"', "&quot;");
 }
 
-function scaleOf(values: readonly number[], fromZero: boolean): Scale {
+function scaleOf(
+  values: readonly number[],
+  fromZero: boolean,
+  upTo: "last value" | "round value" = "round value",
+): Scale {
   const finite = values.filter((value) => Number.isFinite(value));
   const low = fromZero ? 0 : Math.min(...finite);
   const high = Math.max(...finite);
   const step = stepOf((high - low || Math.abs(high) || 1) / TICKS);
   const min = Math.floor(low / step) * step;
-  const max = Math.max(min + step, Math.ceil(high / step) * step);
-  const count = Math.round((max - min) / step);
+  const round = Math.max(min + step, Math.ceil(high / step) * step);
+  const max = upTo === "last value" && high > min ? high : round;
+  const count = Math.floor((max - min) / step + 1e-9);
   return { min, max, ticks: Array.from({ length: count + 1 }, (_, index) => min + index * step) };
 }
 

@@ -15,8 +15,9 @@ const EIGHT_HOURS_MS = 8 * 3_600_000;
 const GROUP_MS = (EIGHT_HOURS_MS * GROUP_SESSIONS) / 9600;
 
 export async function runEquivalent(options: EquivalentOptions): Promise<Measured> {
-  const { sessions, operations, seed, plantBytes, warmUpSessions, signal, progress } = options;
-  const plant = new Plant(plantBytes);
+  const { sessions, operations, seed, plantBytes, plantEvery, warmUpSessions, signal, progress } =
+    options;
+  const plant = new Plant(plantBytes, plantEvery);
   const log = new SampleLog(Math.ceil(sessions / GROUP_SESSIONS));
   const workload = new Workload({
     seed,

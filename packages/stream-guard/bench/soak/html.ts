@@ -2,6 +2,8 @@ import { chartSvg, escapeHtml } from "./chart.ts";
 import type { Series } from "./chart.ts";
 import { interval } from "./judge.ts";
 import type { Measured, Sample, Verdict } from "./record.ts";
+import { segments } from "./slope.ts";
+import type { Trend } from "./trend.ts";
 
 const MB = 1e6;
 /** Points of a line: more than a screen shows would only make the file large. */
@@ -43,15 +45,16 @@ ${samples.length < 2 ? "" : charts(samples, verdict)}
 `;
 }
 
-function table({ facts, plantBytes, samples }: Measured, { slope }: Verdict): string {
+function table({ facts, plantBytes, samples }: Measured, { trend }: Verdict): string {
   const rows = Object.entries({
     ...facts,
     samples: samples.length,
     ...(plantBytes > 0 && { "planted leak, bytes a session": plantBytes }),
-    ...(slope !== undefined && {
-      "slope of the heap floor, bytes a session": slope.value.toFixed(2),
-      "its 99 % interval": interval(slope),
-      "correlation of neighbouring residuals": slope.correlation.toFixed(2),
+    ...(trend !== undefined && {
+      "slope of the heap floor, bytes a session": trend.slope.value.toFixed(2),
+      "its 99 % interval": interval(trend.slope),
+      "correlation of neighbouring residuals": trend.slope.correlation.toFixed(2),
+      "steps of the heap floor": trend.steps.length,
     }),
   }).map(([name, value]) => {
     const shown = typeof value === "number" ? value.toLocaleString("en") : value;
@@ -60,7 +63,7 @@ function table({ facts, plantBytes, samples }: Measured, { slope }: Verdict): st
   return `<table>${rows.join("\n")}</table>`;
 }
 
-function charts(samples: readonly Sample[], { slope }: Verdict): string {
+function charts(samples: readonly Sample[], { trend }: Verdict): string {
   const shown = thin(samples);
   const line = (
     name: string,
@@ -68,7 +71,7 @@ function charts(samples: readonly Sample[], { slope }: Verdict): string {
     read: (sample: Sample) => number,
   ): Series => ({ name, style, points: shown.map((sample) => [sample.sessions, read(sample)]) });
   const floor = [line("heap floor, MB", "first", ({ floorBytes }) => floorBytes / MB)];
-  if (slope !== undefined) floor.push(fitOf(samples, slope.value));
+  if (trend !== undefined) floor.push(fitOf(samples, trend));
   const xLabel = "sessions ended";
   return [
     chartSvg({ title: "Left after a full collection, compiled code apart", xLabel, series: floor }),
@@ -106,15 +109,19 @@ function charts(samples: readonly Sample[], { slope }: Verdict): string {
   ].join("\n");
 }
 
-function fitOf(samples: readonly Sample[], slope: number): Series {
-  const meanX = samples.reduce((sum, { sessions }) => sum + sessions, 0) / samples.length;
-  const meanY = samples.reduce((sum, { floorBytes }) => sum + floorBytes, 0) / samples.length;
-  const ends = [samples[0]?.sessions ?? 0, samples.at(-1)?.sessions ?? 0];
-  return {
-    name: "fitted line",
-    style: "fit",
-    points: ends.map((x) => [x, (meanY + slope * (x - meanX)) / MB]),
-  };
+/** A line, or one for each level. */
+function fitOf(samples: readonly Sample[], { model, slope, steps }: Trend): Series {
+  const points = samples.map(({ sessions, floorBytes }) => ({ x: sessions, y: floorBytes }));
+  const breaks = model === "levels" ? steps.map(({ at }) => at) : [];
+  const ends = segments(points, breaks).flatMap((level): Series["points"] => {
+    const meanX = level.reduce((sum, { x }) => sum + x, 0) / level.length;
+    const meanY = level.reduce((sum, { y }) => sum + y, 0) / level.length;
+    return [level[0]?.x ?? 0, level.at(-1)?.x ?? 0].map((x) => [
+      x,
+      (meanY + slope.value * (x - meanX)) / MB,
+    ]);
+  });
+  return { name: "fitted line", style: "fit", points: ends };
 }
 
 function thin(samples: readonly Sample[]): readonly Sample[] {

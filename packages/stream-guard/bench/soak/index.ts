@@ -24,6 +24,7 @@ const { values } = parseArgs({
     json: { type: "string" },
     operations: { type: "string" },
     plant: { type: "string", default: "0" },
+    "plant-every": { type: "string", default: "1" },
     rate: { type: "string", default: "50" },
     runs: { type: "string" },
     seed: { type: "string", default: "1" },
@@ -45,6 +46,7 @@ async function runOnce(): Promise<boolean> {
   const options: RunOptions = {
     seed: whole("seed", values.seed),
     plantBytes: whole("plant", values.plant),
+    plantEvery: whole("plant-every", values["plant-every"]),
     warmUpSessions: whole("warm-up", values["warm-up"]),
     signal: interrupt.signal,
     progress: progress.say,

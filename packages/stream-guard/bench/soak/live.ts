@@ -61,7 +61,7 @@ class LiveRun {
 
   constructor(options: LiveOptions, cycleMs: number) {
     this.#log = new SampleLog(Math.ceil(options.durationMs / cycleMs));
-    const plant = new Plant(options.plantBytes);
+    const plant = new Plant(options.plantBytes, options.plantEvery);
     this.#options = options;
     this.#seed = options.seed;
     this.#server = new LiveServer(() => {
@@ -145,9 +145,10 @@ class LiveRun {
         "sessions a second": rate,
         sessions: last?.sessions ?? 0,
         operations: last?.operations ?? 0,
+        "sessions before": this.#before.sessions,
         seed,
         ...Object.fromEntries(
-          Object.entries(this.#begun).map(([kind, n]) => [`client ${kind}`, n]),
+          Object.entries(this.#begun).map(([kind, n]) => [`client ${kind}, with those before`, n]),
         ),
         ...Object.fromEntries(ended.map(([reason, count]) => [`ended: ${reason}`, count])),
         "most memory in use, MiB": Number((peakBytes / 2 ** 20).toFixed(2)),

@@ -1,4 +1,4 @@
-import type { Slope } from "./slope.ts";
+import type { Trend } from "./trend.ts";
 
 /** Taken when no session is open. */
 export interface Sample {
@@ -32,7 +32,7 @@ export interface Measured {
 export interface Verdict {
   readonly passed: boolean;
   readonly text: string;
-  readonly slope: Slope | undefined;
+  readonly trend: Trend | undefined;
 }
 
 /** What every kind of run is told. */
@@ -40,6 +40,8 @@ export interface RunOptions {
   readonly seed: number;
   /** Bytes leaked on purpose with each session. */
   readonly plantBytes: number;
+  /** They come together after so many sessions. */
+  readonly plantEvery: number;
   /** Ended before anything is measured. */
   readonly warmUpSessions: number;
   readonly signal: AbortSignal;

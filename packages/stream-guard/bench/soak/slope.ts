@@ -29,39 +29,60 @@ export const MIN_POINTS = 20;
  * kernels (Newey and West, Econometrica 55, 1987); of their widths the one that says the most is taken. The interval has
  * no bounds when the errors look like a random walk.
  *
+ * `breaks` are indices of points from which the level is another and the slope the same (a partial structural
+ * change: Bai and Perron, Econometrica 66, 1998).
+ *
  * @throws RangeError for fewer than 20 points
  */
-export function slopeOf(points: readonly Point[]): Slope {
+export function slopeOf(points: readonly Point[], breaks: readonly number[] = []): Slope {
   if (points.length < MIN_POINTS)
     throw new RangeError(`a slope needs at least ${MIN_POINTS} points, received ${points.length}`);
-  const meanX = mean(points.map(({ x }) => x));
-  const meanY = mean(points.map(({ y }) => y));
-  const spread = sum(points.map(({ x }) => (x - meanX) ** 2));
-  const value = sum(points.map(({ x, y }) => (x - meanX) * (y - meanY))) / spread;
-  const residuals = points.map(({ x, y }) => y - meanY - value * (x - meanX));
-  const correlation = correlationOf(residuals);
-  const error = Math.sqrt(longRunVariance(residuals, correlation) / spread);
-  const independent = (points.length * (1 - correlation)) / (1 + correlation);
+  const levels = segments(points, breaks);
+  const x = levels.flatMap((level) => centred(level.map((point) => point.x)));
+  const y = levels.flatMap((level) => centred(level.map((point) => point.y)));
+  const spread = sum(x.map((each) => each ** 2));
+  const value = sum(x.map((each, index) => each * (y[index] ?? 0))) / spread;
+  const residuals = y.map((each, index) => each - value * (x[index] ?? 0));
+  const correlation = correlationOf(residuals, levels.length);
+  const variance = longRunVariance(residuals, correlation, levels.length);
+  const error = Math.sqrt(variance / spread);
+  const independent = (points.length * (1 - correlation)) / (1 + correlation) - breaks.length;
   const walk = correlation >= MAX_CORRELATION;
   const margin = walk ? Number.POSITIVE_INFINITY : quantile(independent) * error;
   return { value, low: value - margin, high: value + margin, correlation };
 }
 
+/** The points between breaks, in order. */
+export function segments(
+  points: readonly Point[],
+  breaks: readonly number[],
+): readonly (readonly Point[])[] {
+  const starts = [0, ...breaks.toSorted((a, b) => a - b)];
+  return starts.map((start, index) => points.slice(start, starts[index + 1]));
+}
+
 /**
  * From one point to the next: as it is, or as it fades over two more points, if that is slower (noise hides
- * slow changes from the first). The bias that a fitted line leaves in it, (2 + 4r) / n, is taken out.
+ * slow changes from the first). The bias that a fitted slope, (1 + r) / n, and each level, (1 + 3r) / n, leave in it is taken out.
  */
-function correlationOf(residuals: readonly number[]): number {
+function correlationOf(residuals: readonly number[], levels: number): number {
   const n = residuals.length;
   const power = covariance(residuals, 0);
   if (power === 0) return 0;
   const first = covariance(residuals, 1) / power;
   const fading = first > NOTICEABLE / Math.sqrt(n) ? covariance(residuals, 3) / power / first : 0;
   const raw = Math.max(first, Math.sqrt(Math.max(0, fading)));
-  return Math.max(-MAX_CORRELATION, Math.min(MAX_CORRELATION, raw + (2 + 4 * raw) / n));
+  return Math.max(
+    -MAX_CORRELATION,
+    Math.min(MAX_CORRELATION, raw + (levels * (1 + 3 * raw) + 1 + raw) / n),
+  );
 }
 
-function longRunVariance(residuals: readonly number[], correlation: number): number {
+function longRunVariance(
+  residuals: readonly number[],
+  correlation: number,
+  levels: number,
+): number {
   const n = residuals.length;
   const white = residuals
     .slice(1)
@@ -70,7 +91,7 @@ function longRunVariance(residuals: readonly number[], correlation: number): num
     covariance(white, lag),
   );
   const variances = covariances.map((_, lags) => bartlett(covariances, lags));
-  return Math.max(...variances) / (n - 3) / (1 - correlation) ** 2;
+  return Math.max(...variances) / (n - 2 - levels) / (1 - correlation) ** 2;
 }
 
 function bartlett(covariances: readonly number[], lags: number): number {
@@ -92,6 +113,11 @@ function quantile(points: number): number {
   return (
     z + (z ** 3 + z) / (4 * freedom) + (5 * z ** 5 + 16 * z ** 3 + 3 * z) / (96 * freedom ** 2)
   );
+}
+
+function centred(values: readonly number[]): readonly number[] {
+  const middle = mean(values);
+  return values.map((value) => value - middle);
 }
 
 function mean(values: readonly number[]): number {
