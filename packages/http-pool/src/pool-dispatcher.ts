@@ -7,7 +7,6 @@ import type { PoolDispatchOptions, PoolRequestOptions } from "./prepare-dispatch
 import { Dispatcher, Dispatcher1Wrapper } from "./undici.ts";
 
 type Listener<E, K extends keyof E> = (event: E[K]) => void;
-type RequestSettings = PoolRequestOptions & Pick<PoolDispatchOptions, "safe">;
 /** Undici's own events, such as `drain`. */
 type OtherListener = (...args: never[]) => void;
 
@@ -105,10 +104,10 @@ export abstract class PoolDispatcher<E extends PoolEvents = PoolEvents> extends 
 
   /** Undici's `request`, which besides takes `lane`, `safe`, `affinityHeader` and `eventTimeout`. */
   override request<T = null>(
-    options: Dispatcher.RequestOptions<T> & RequestSettings,
+    options: Dispatcher.RequestOptions<T> & PoolRequestOptions,
   ): Promise<Dispatcher.ResponseData<T>>;
   override request<T = null>(
-    options: Dispatcher.RequestOptions<T> & RequestSettings,
+    options: Dispatcher.RequestOptions<T> & PoolRequestOptions,
     callback: (error: Error | null, data: Dispatcher.ResponseData<T>) => void,
   ): void;
   override request<T>(

@@ -26,7 +26,7 @@ export interface PoolDispatchOptions extends Dispatcher.DispatchOptions {
 /** What this package adds to the options of undici's `request`. */
 export type PoolRequestOptions = Pick<
   PoolDispatchOptions,
-  "lane" | "affinityHeader" | "eventTimeout"
+  "lane" | "safe" | "affinityHeader" | "eventTimeout"
 >;
 
 export type RequestLane = "request" | "stream" | "reply";
