@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 
 export interface Counted {
-  /** Instructions before the first mark, and from each mark to the next. */
+  /** Instructions of the main thread before the first mark, and from each mark to the next. */
   readonly counts: readonly number[];
   /** What the script printed. */
   readonly output: string;
@@ -14,6 +14,9 @@ export interface Counted {
 
 /** `os.getPriority()`: callgrind writes down its count when it is called, and begins anew. */
 const MARK = "--dump-before=uv_os_getpriority";
+/** What the other threads do, such as waiting for a lock, depends on what else the machine does. */
+const BY_THREAD = "--separate-threads=yes";
+const MAIN_THREAD = "01";
 /**
  * V8 then does everything in one thread and in the same order each time, and with a heap so large that its own choice of
  * sizes, which a few bytes more can tip, does not decide how often it collects.
@@ -43,7 +46,13 @@ export async function countBetweenMarks(script: readonly string[]): Promise<Coun
   const folder = mkdtempSync(join(tmpdir(), "callgrind-"));
   try {
     const out = join(folder, "count");
-    const callgrind = ["--tool=callgrind", `--callgrind-out-file=${out}`, "--dump-line=no", MARK];
+    const callgrind = [
+      "--tool=callgrind",
+      `--callgrind-out-file=${out}`,
+      "--dump-line=no",
+      MARK,
+      BY_THREAD,
+    ];
     const node = [process.execPath, ...DETERMINISTIC, "--conditions=@mcp-accel/source"];
     const child = spawn("valgrind", [...callgrind, ...node, ...script], {
       stdio: ["ignore", "pipe", "pipe"],
@@ -63,7 +72,7 @@ export async function countBetweenMarks(script: readonly string[]): Promise<Coun
 function countsOf(out: string): readonly number[] {
   const counts: number[] = [];
   for (let part = 1; ; part += 1) {
-    const count = countOf(`${out}.${part}`);
+    const count = countOf(`${out}.${part}-${MAIN_THREAD}`);
     if (count === undefined) return counts;
     counts.push(count);
   }

@@ -1,4 +1,4 @@
-// Runs under callgrind: prints how often it does each operation of a package, then does them. `getPriority` marks the phases
+// Runs under callgrind: prints how often it does each operation of a package (or the one that is named), then does them. `getPriority` marks the phases
 // (see callgrind.ts).
 import { registerHooks } from "node:module";
 import type { LoadFnOutput } from "node:module";
@@ -12,14 +12,15 @@ import { planted } from "./plants.ts";
 /** Short turns, so that V8 enters what it has compiled meanwhile. */
 const TURNS = 20;
 
-const [root = "", name = "", spins = "0"] = process.argv.slice(2);
+const [root = "", name = "", spins = "0", only = ""] = process.argv.slice(2);
 if (Number(spins) > 0) plant(Number(spins));
 const file = pathToFileURL(join(root, "packages", name, "bench/gate.ts"));
 const { operations } = (await import(file.href)) as GateModule;
-const times = Object.entries(operations).map(([key, { iterations }]) => [key, iterations]);
+const counted = Object.entries(operations).filter(([key]) => only === "" || key === only);
+const times = counted.map(([key, { iterations }]) => [key, iterations]);
 console.log(JSON.stringify(Object.fromEntries(times)));
 getPriority();
-for (const { iterations, run } of Object.values(operations))
+for (const [, { iterations, run }] of counted)
   for (let phase = 0; phase < PHASES; phase += 1) {
     for (let turn = 0; turn < TURNS; turn += 1) await run(iterations / TURNS);
     getPriority();

@@ -6,6 +6,7 @@
 //   gate.ts [PACKAGE…] --repeat N compare N times: none may be noticed
 // With --json it prints one line of JSON.
 import { globSync } from "node:fs";
+import { availableParallelism } from "node:os";
 import { basename, dirname, join } from "node:path";
 import { machineKey, readBaseline, writeBaseline } from "./baseline.ts";
 import { countInstructions } from "./instructions.ts";
@@ -59,10 +60,10 @@ function run(key: string, { mode, names, repeat }: GateOptions): Promise<Outcome
 
 async function check(key: string, names: readonly string[], repeat: number): Promise<Outcome> {
   const baseline = readBaseline(key);
-  const rows: Comparison[] = [];
-  for (let round = 0; round < repeat; round += 1)
-    for (const name of names)
-      rows.push(...compare(name, await countInstructions(root, name), baseline?.[name]));
+  const rounds = Array.from({ length: repeat }, () => names).flat();
+  const rows = await inParallel(rounds, async (name) =>
+    compare(name, await countInstructions(root, name), baseline?.[name]),
+  );
   if (baseline === undefined)
     return { rows, passed: true, summary: `No baseline for ${key} yet: write one with --update.` };
   const failed = rows.filter(({ verdict }) => verdict !== "ok" && verdict !== "faster").length;
@@ -73,15 +74,17 @@ async function check(key: string, names: readonly string[], repeat: number): Pro
 async function update(key: string, names: readonly string[]): Promise<Outcome> {
   const before = readBaseline(key);
   const baseline: Record<string, Counts> = { ...before };
-  for (const name of names) baseline[name] = await countInstructions(root, name);
+  await inParallel(names, async (name) => {
+    baseline[name] = await countInstructions(root, name);
+    return [];
+  });
   writeBaseline(key, baseline);
   const rows = names.flatMap((name) => compare(name, baseline[name] ?? {}, before?.[name]));
   return { rows, passed: true, summary: "written; the comparison is with what was there before" };
 }
 
 async function plantAll(names: readonly string[]): Promise<Outcome> {
-  const rows: Comparison[] = [];
-  for (const name of names) rows.push(...(await plantOne(name)));
+  const rows = await inParallel(names, plantOne);
   const missed = rows.filter(({ verdict }) => verdict !== "slower").map((row) => row.package);
   const summary = missed.length === 0 ? "each was noticed" : `not noticed: ${missed.join(", ")}`;
   return { rows, passed: missed.length === 0, summary };
@@ -90,12 +93,27 @@ async function plantAll(names: readonly string[]): Promise<Outcome> {
 /** Of a slowdown whose size is set by what one turn of its loop costs there. */
 async function plantOne(name: string): Promise<readonly Comparison[]> {
   const operation = PLANTS[name]?.operation ?? "";
-  const of = (counts: Counts): number => counts[operation] ?? Number.NaN;
-  const clean = of(await countInstructions(root, name));
-  const slow = of(await countInstructions(root, name, CALIBRATION_SPINS));
+  const count = async (spins: number): Promise<number> =>
+    (await countInstructions(root, name, { only: operation, spins }))[operation] ?? Number.NaN;
+  const clean = await count(0);
+  const slow = await count(CALIBRATION_SPINS);
   const spins = Math.max(1, Math.round((PLANTED * clean * CALIBRATION_SPINS) / (slow - clean)));
-  const planted = of(await countInstructions(root, name, spins));
+  const planted = await count(spins);
   return compare(name, { [operation]: planted }, { [operation]: clean });
+}
+
+/** The results in the order of the names; as many processes at a time as there are cores. */
+async function inParallel(
+  names: readonly string[],
+  count: (name: string) => Promise<readonly Comparison[]>,
+): Promise<readonly Comparison[]> {
+  const rows: (readonly Comparison[])[] = [];
+  const left = names.entries();
+  const countOn = async (): Promise<void> => {
+    for (const [index, name] of left) rows[index] = await count(name);
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, countOn));
+  return rows.flat();
 }
 
 function print(key: string, { rows, passed, summary }: Outcome): void {

@@ -9,12 +9,23 @@ export const PHASES = 3;
 
 const PROCESS = join(import.meta.dirname, "count-process.ts");
 
+export interface CountOptions {
+  /** The operation to count; all of the package's by default. */
+  readonly only?: string;
+  /** Turns of a loop to plant into the package. */
+  readonly spins?: number;
+}
+
 /**
- * Counts the instructions of each operation of a package, with `spins` turns of a loop planted into it.
+ * Counts the instructions of each operation of a package.
  * @throws Error when it could not count
  */
-export async function countInstructions(root: string, name: string, spins = 0): Promise<Counts> {
-  const { counts, output } = await countBetweenMarks([PROCESS, root, name, String(spins)]);
+export async function countInstructions(
+  root: string,
+  name: string,
+  { only = "", spins = 0 }: CountOptions = {},
+): Promise<Counts> {
+  const { counts, output } = await countBetweenMarks([PROCESS, root, name, String(spins), only]);
   const iterations = JSON.parse(output) as Readonly<Record<string, number>>;
   const entries = Object.entries(iterations).map(([operation, count], index) => {
     const instructions = counts[PHASES * (index + 1)];
