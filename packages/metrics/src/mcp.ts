@@ -52,7 +52,7 @@ const CANCELLED = "cancelled";
 const WORD = /^[\w.:/-]{1,64}$/;
 
 /**
- * Runs `run` and records how long it took and how it ended: `error_type` is `cancelled` when the call's signal was aborted by then,
+ * Runs `run`, counted as active meanwhile, and records how long it took and how it ended: `error_type` is `cancelled` when the call's signal was aborted by then,
  * else the code or name of what it threw, `tool_error` for a result with `isError`, absent for a success. Result and error pass
  * through unchanged.
  */
@@ -62,18 +62,18 @@ export async function measure<R>(
   run: () => Promise<R>,
 ): Promise<R> {
   const { signal, ...operation } = call;
-  const stopwatch = metrics.operations.start();
-  const record = (errorType: string | undefined): void => {
-    const ended = signal?.aborted === true ? CANCELLED : errorType;
-    stopwatch.record(ended === undefined ? operation : { ...operation, errorType: ended });
-  };
+  const stopwatch = metrics.operations.start(operation);
+  let errorType: string | undefined;
   try {
     const result = await run();
-    record(isErrorResult(result) ? "tool_error" : undefined);
+    if (isErrorResult(result)) errorType = "tool_error";
     return result;
   } catch (error) {
-    record(errorTypeOf(error));
+    errorType = errorTypeOf(error);
     throw error;
+  } finally {
+    if (signal?.aborted === true) errorType = CANCELLED;
+    stopwatch.record(errorType === undefined ? operation : { ...operation, errorType });
   }
 }
 
@@ -204,6 +204,14 @@ function isErrorResult(result: unknown): boolean {
 }
 
 function errorTypeOf(error: unknown): string {
+  try {
+    return wordOf(error);
+  } catch {
+    return OTHER; // an error whose properties throw: the caller gets it, not what they threw
+  }
+}
+
+function wordOf(error: unknown): string {
   if (typeof error !== "object" || error === null) return OTHER;
   const { code, name } = error as { readonly code?: unknown; readonly name?: unknown };
   const hasCode = typeof code === "string" || typeof code === "number";

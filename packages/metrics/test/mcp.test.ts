@@ -71,6 +71,17 @@ function whenRecorded({ operations }: Metrics, recorded: () => void): HasOperati
   return { operations: { start } };
 }
 
+/** Operations that run, by method and tool, such as `tools/call|search`. */
+async function active(metrics: Metrics): Promise<Record<string, number>> {
+  const samples = await samplesOf(metrics, "mcp_server_active_operations");
+  return Object.fromEntries(
+    samples.map(({ labels, value }) => [
+      `${labels["mcp_method_name"] ?? ""}|${labels["gen_ai_tool_name"] ?? ""}`,
+      value,
+    ]),
+  );
+}
+
 function handlerOf({ protocol: { _requestHandlers: handlers } }: Pair): unknown {
   return handlers.get("tools/call");
 }
@@ -204,6 +215,54 @@ describe("measure", () => {
   });
 });
 
+describe("measure: active operations", () => {
+  const aborted = { ...CALL, signal: AbortSignal.abort() };
+  test.each<[string, typeof CALL, () => Promise<unknown>]>([
+    ["a result", CALL, async () => "done"],
+    ["a tool error", CALL, async () => ({ isError: true })],
+    ["an error", CALL, fails],
+    ["an error before there is a promise", CALL, throwsEarly],
+    ["a result nobody waits for", aborted, async () => "done"],
+    ["an error after a cancellation", aborted, fails],
+  ])("a call is active until %s, once for each", async (_, call, end) => {
+    const metrics = quiet();
+    const seen: Record<string, number>[] = [];
+    const run = async () => {
+      seen.push(await active(metrics));
+      await measure(metrics, call, end).catch(() => undefined);
+      seen.push(await active(metrics));
+      return await end();
+    };
+    await measure(metrics, call, run).catch(() => undefined);
+    expect(seen).toEqual([{ "tools/call|search": 1 }, { "tools/call|search": 1 }]);
+    expect(await active(metrics)).toEqual({ "tools/call|search": 0 });
+  });
+
+  test("a call is active at once, and next to others", async () => {
+    const metrics = quiet();
+    const ends = [Promise.withResolvers<string>(), Promise.withResolvers<string>()] as const;
+    const calls = ends.map(({ promise }) => measure(metrics, CALL, () => promise));
+    expect(await active(metrics)).toEqual({ "tools/call|search": 2 });
+    ends[0].resolve("first");
+    await calls[0];
+    expect(await active(metrics)).toEqual({ "tools/call|search": 1 });
+    ends[1].resolve("second");
+    await calls[1];
+    expect(await active(metrics)).toEqual({ "tools/call|search": 0 });
+  });
+
+  test("an error whose properties throw passes through, and the call has ended", async () => {
+    const metrics = quiet();
+    const hostile = Object.defineProperty(new Error("x"), "code", { get: throwsEarly });
+    const run = async () => {
+      throw hostile;
+    };
+    await expect(measure(metrics, CALL, run)).rejects.toBe(hostile);
+    expect(await counted(metrics)).toEqual({ "search|_OTHER": 1 });
+    expect(await active(metrics)).toEqual({ "tools/call|search": 0 });
+  });
+});
+
 describe.each([
   ["v1", pairV1],
   ["v2", pairV2],
@@ -268,11 +327,13 @@ describe.each([
     await pair.connect();
     const answer = pair.call("slow", {}, controller.signal);
     await entered.promise;
+    expect(await active(metrics)).toEqual({ "tools/call|slow": 1 });
     controller.abort();
     await expect(answer).rejects.toThrow(/abort/i);
     ended.resolve();
     await recorded.promise;
     expect(await counted(metrics)).toEqual({ "slow|cancelled": 1 });
+    expect(await active(metrics)).toEqual({ "tools/call|slow": 0 });
   });
 
   test("a tool that gets another callback is still measured", async () => {
