@@ -1,14 +1,18 @@
 import { AlreadyCollectedError, FamilyConflictError } from "./errors.ts";
 import type { HistogramCells } from "./histogram-cells.ts";
-import type { MetricFamily } from "./metric-families.ts";
-import type { ScalarReader } from "./scalar-reader.ts";
+import type { MetricFamily, MetricSample } from "./metric-families.ts";
 
 export type Labels = Readonly<Record<string, string>>;
+
+/** Read when it is scraped; the samples are checked and bounded already. */
+export interface ScalarSource {
+  read(): readonly Required<MetricSample>[];
+}
 
 /** Where the series of a family come from: each component adds one, under constant labels of its own. */
 export interface Source {
   readonly labels: Labels;
-  readonly values: ScalarReader | HistogramCells;
+  readonly values: ScalarSource | HistogramCells;
 }
 
 /** What a family looks like, however its series are fed. */

@@ -30,6 +30,6 @@ export type {
   ScalarFamily,
 } from "./metric-families.ts";
 export type { CollectErrorEvent, CollectOptions, MetricsEvents, MetricsStats } from "./metrics.ts";
-export type { Operation, OperationMetrics, Stopwatch } from "./operations.ts";
+export type { Operation, OperationMetrics, StartedOperation, Stopwatch } from "./operations.ts";
 export type { MetricsOptions, TierOptions } from "./options.ts";
 export type { FamilySnapshot, HistogramSnapshot, ScalarSnapshot } from "./snapshot.ts";

@@ -7,10 +7,13 @@ export interface HasOperations {
   readonly operations: Pick<OperationMetrics, "start">;
 }
 
-export type MeasuredCall = Pick<
+export interface MeasuredCall extends Pick<
   Operation,
   "method" | "tool" | "transport" | "protocolVersion" | "traceparent"
->;
+> {
+  /** The request's own signal: what ends after it was aborted counts as `cancelled`, as nobody gets the answer any more. */
+  readonly signal?: Pick<AbortSignal, "aborted"> | undefined;
+}
 
 export interface MeasureToolsOptions {
   /** Default: `http` when the request came with HTTP data, else `stdio`. */
@@ -38,28 +41,39 @@ interface ToolRequest {
 interface RequestContext {
   readonly requestInfo?: { readonly headers?: Readonly<Record<string, unknown>> };
   readonly http?: { readonly req?: unknown };
+  /** Of 1.x. */
+  readonly signal?: AbortSignal;
+  /** Of 2.x. */
+  readonly mcpReq?: { readonly signal?: AbortSignal };
 }
 
 const TOOLS_CALL = "tools/call";
+const CANCELLED = "cancelled";
 const WORD = /^[\w.:/-]{1,64}$/;
 
 /**
- * Runs `run` and records how long it took and how it ended: `error_type` is the code or name of what it threw, `tool_error` for a
- * result with `isError`, absent for a success. Result and error pass through unchanged.
+ * Runs `run`, counted as active meanwhile, and records how long it took and how it ended: `error_type` is `cancelled` when the call's signal was aborted by then,
+ * else the code or name of what it threw, `tool_error` for a result with `isError`, absent for a success. Result and error pass
+ * through unchanged.
  */
 export async function measure<R>(
   metrics: HasOperations,
   call: MeasuredCall,
   run: () => Promise<R>,
 ): Promise<R> {
-  const stopwatch = metrics.operations.start();
+  const { signal, ...operation } = call;
+  const stopwatch = metrics.operations.start(operation);
+  let errorType: string | undefined;
   try {
     const result = await run();
-    stopwatch.record(isErrorResult(result) ? { ...call, errorType: "tool_error" } : call);
+    if (isErrorResult(result)) errorType = "tool_error";
     return result;
   } catch (error) {
-    stopwatch.record({ ...call, errorType: errorTypeOf(error) });
+    errorType = errorTypeOf(error);
     throw error;
+  } finally {
+    if (signal?.aborted === true) errorType = CANCELLED;
+    stopwatch.record(errorType === undefined ? operation : { ...operation, errorType });
   }
 }
 
@@ -144,12 +158,14 @@ function describeCall(
     protocol.getNegotiatedProtocolVersion?.() ??
     headers?.["mcp-protocol-version"];
   const traceparent = request.params?._meta?.traceparent;
+  const signal = context?.mcpReq?.signal ?? context?.signal;
   return {
     method: TOOLS_CALL,
     tool: known ? name : OTHER,
     transport: options.transport ?? (overHttp ? "http" : "stdio"),
     ...(typeof version === "string" ? { protocolVersion: version } : {}),
     ...(typeof traceparent === "string" ? { traceparent } : {}),
+    signal,
   };
 }
 
@@ -188,8 +204,22 @@ function isErrorResult(result: unknown): boolean {
 }
 
 function errorTypeOf(error: unknown): string {
+  try {
+    return wordOf(error);
+  } catch {
+    return OTHER; // an error whose properties throw: the caller gets it, not what they threw
+  }
+}
+
+function wordOf(error: unknown): string {
   if (typeof error !== "object" || error === null) return OTHER;
   const { code, name } = error as { readonly code?: unknown; readonly name?: unknown };
-  const word = typeof code === "string" || typeof code === "number" ? String(code) : name;
+  const hasCode = typeof code === "string" || typeof code === "number";
+  const word = hasCode && !hasLegacyCode(error, code) ? String(code) : name;
   return typeof word === "string" && WORD.test(word) ? word : OTHER;
+}
+
+/** The numbers of a `DOMException` are a legacy that says less than its name, and Node's own aborts are `AbortError`s as well. */
+function hasLegacyCode(error: object, code: string | number): boolean {
+  return error instanceof DOMException || code === "ABORT_ERR";
 }

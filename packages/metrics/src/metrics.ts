@@ -1,4 +1,5 @@
 import { EventEmitter } from "eventemitter3";
+import { activeFamily } from "./active-operations.ts";
 import { LabelValues } from "./cardinality.ts";
 import { Collection } from "./collect.ts";
 import type { Collectable } from "./collect.ts";
@@ -71,6 +72,7 @@ export class Metrics extends EventEmitter<MetricsEvents> implements Disposable {
     const series = operationSeries(this.#options);
     this.operations = new OperationMetrics(series, now, failed);
     this.#table.add(durationFamily, { labels, values: series.durations });
+    this.#table.add(activeFamily, { labels, values: series.active });
     this.collect(series.tiers);
     this.collect(this);
     this.#runtime = runtime ? new RuntimeMetrics(now) : undefined;

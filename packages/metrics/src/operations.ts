@@ -1,3 +1,4 @@
+import { ActiveOperations } from "./active-operations.ts";
 import { LabelValues } from "./cardinality.ts";
 import { InvalidSampleError } from "./errors.ts";
 import { exemplarOf } from "./exemplar.ts";
@@ -23,6 +24,9 @@ export interface Operation {
   readonly traceparent?: string | undefined;
 }
 
+/** What an operation is counted as while it runs. */
+export type StartedOperation = Pick<Operation, "method" | "tool">;
+
 export interface Stopwatch {
   elapsedSeconds(): number;
   /** Records the operation with the time since the start; returns that time in seconds. */
@@ -37,6 +41,7 @@ const NEWER_VERSIONS = 8;
 export interface OperationSeries {
   readonly tools: LabelValues;
   readonly durations: HistogramCells;
+  readonly active: ActiveOperations;
   readonly tiers: Tiers;
 }
 
@@ -84,12 +89,18 @@ export class OperationMetrics {
       this.#series.tiers.count(tool, durationSeconds);
   }
 
-  start(): Stopwatch {
+  /** With `started`, the operation counts as active from now until it is recorded: then record it, however it ends. */
+  start(started?: StartedOperation): Stopwatch {
     const startedMs = this.#now();
+    const leave =
+      started === undefined
+        ? undefined
+        : this.#series.active.enter(started.method, started.tool ?? "");
     const elapsedSeconds = (): number => Math.max(0, this.#now() - startedMs) / 1000;
     return {
       elapsedSeconds,
       record: (operation) => {
+        leave?.();
         const durationSeconds = elapsedSeconds();
         this.record({ ...operation, durationSeconds });
         return durationSeconds;
@@ -133,9 +144,10 @@ export const durationFamily: FamilyShape & { readonly buckets: readonly number[]
 };
 
 export function operationSeries({ maxLabelValues, tiers }: ResolvedOptions): OperationSeries {
+  const methods = new LabelValues(MCP_METHODS.length, MCP_METHODS);
   const tools = new LabelValues(maxLabelValues);
   const limits = [
-    new LabelValues(MCP_METHODS.length, MCP_METHODS),
+    methods,
     tools,
     new LabelValues(maxLabelValues),
     new LabelValues(MAX_TRANSPORTS),
@@ -143,7 +155,8 @@ export function operationSeries({ maxLabelValues, tiers }: ResolvedOptions): Ope
   ];
   const { buckets, labels } = durationFamily;
   const durations = new HistogramCells(buckets, labels, limits);
-  return { tools, durations, tiers: new Tiers(tiers, maxLabelValues) };
+  const active = new ActiveOperations(methods, tools);
+  return { tools, durations, active, tiers: new Tiers(tiers, maxLabelValues) };
 }
 
 function networkTransport(transport: string): string {

@@ -2,6 +2,7 @@ import { createServer } from "node:http";
 import type { Server as HttpServer } from "node:http";
 import { once } from "node:events";
 import type { AddressInfo } from "node:net";
+import { setTimeout } from "node:timers/promises";
 import { Client as ClientV2, InMemoryTransport as MemoryV2 } from "@modelcontextprotocol/client";
 import { Client as ClientV1 } from "@modelcontextprotocol/sdk/client/index.js";
 import { StreamableHTTPClientTransport } from "@modelcontextprotocol/sdk/client/streamableHttp.js";
@@ -15,10 +16,16 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { z } from "zod";
 import { Metrics } from "../src/index.ts";
 import { measure, measureTools } from "../src/mcp.ts";
+import type { HasOperations } from "../src/mcp.ts";
 import { samplesOf } from "./components.ts";
 
 const NAME = "mcp_server_operation_duration_seconds";
 const CALL = { method: "tools/call", tool: "search", transport: "http" } as const;
+
+/** What Node itself throws: aborted before it begins, so that it waits for nothing. */
+const nodeAbort: unknown = await setTimeout(1, undefined, { signal: AbortSignal.abort() }).catch(
+  (error: unknown) => error,
+);
 
 interface ToolResult {
   readonly isError?: unknown;
@@ -30,7 +37,7 @@ interface Pair {
   readonly protocol: { readonly _requestHandlers: Map<string, unknown> };
   tool(name: string, run: () => object | Promise<object>): { update(changes: object): void };
   connect(): Promise<void>;
-  call(name: string, args?: Record<string, unknown>): Promise<ToolResult>;
+  call(name: string, args?: Record<string, unknown>, signal?: AbortSignal): Promise<ToolResult>;
 }
 
 function quiet(now?: () => number): Metrics {
@@ -45,6 +52,31 @@ async function counted(metrics: Metrics): Promise<Record<string, number>> {
   return Object.fromEntries(
     counts.map(({ labels, value }) => [
       `${labels["gen_ai_tool_name"] ?? ""}|${labels["error_type"] ?? ""}`,
+      value,
+    ]),
+  );
+}
+
+/** The metrics, with a word each time they have recorded. */
+function whenRecorded({ operations }: Metrics, recorded: () => void): HasOperations {
+  const start: HasOperations["operations"]["start"] = (...args) => {
+    const stopwatch = operations.start(...args);
+    const record: typeof stopwatch.record = (operation) => {
+      const seconds = stopwatch.record(operation);
+      recorded();
+      return seconds;
+    };
+    return { ...stopwatch, record };
+  };
+  return { operations: { start } };
+}
+
+/** Operations that run, by method and tool, such as `tools/call|search`. */
+async function active(metrics: Metrics): Promise<Record<string, number>> {
+  const samples = await samplesOf(metrics, "mcp_server_active_operations");
+  return Object.fromEntries(
+    samples.map(({ labels, value }) => [
+      `${labels["mcp_method_name"] ?? ""}|${labels["gen_ai_tool_name"] ?? ""}`,
       value,
     ]),
   );
@@ -77,8 +109,8 @@ function pairV1(): Pair {
       const [left, right] = MemoryV1.createLinkedPair();
       await Promise.all([server.connect(left), client.connect(right)]);
     },
-    call: async (name, args = {}) =>
-      (await client.callTool({ name, arguments: args })) as ToolResult,
+    call: async (name, args = {}, signal = new AbortController().signal) =>
+      (await client.callTool({ name, arguments: args }, undefined, { signal })) as ToolResult,
   };
 }
 
@@ -99,7 +131,8 @@ function pairV2(): Pair {
       const [left, right] = MemoryV2.createLinkedPair();
       await Promise.all([server.connect(left as never), client.connect(right)]);
     },
-    call: async (name, args = {}) => await client.callTool({ name, arguments: args }),
+    call: async (name, args = {}, signal = new AbortController().signal) =>
+      await client.callTool({ name, arguments: args }, { signal }),
   };
 }
 
@@ -123,7 +156,15 @@ describe("measure", () => {
     ["an error with a code", Object.assign(new Error("x"), { code: "ECONNRESET" }), "ECONNRESET"],
     ["a JSON-RPC error", Object.assign(new Error("x"), { code: -32602 }), "-32602"],
     ["an error with a name only", new RangeError("x"), "RangeError"],
-    ["an abort", new DOMException("stopped", "AbortError"), "20"],
+    ["an abort", new DOMException("stopped", "AbortError"), "AbortError"],
+    ["a time-out", new DOMException("late", "TimeoutError"), "TimeoutError"],
+    ["an abort of Node's own", nodeAbort, "AbortError"],
+    [
+      "a DOMException without a legacy code",
+      new DOMException("x", "EncodingError"),
+      "EncodingError",
+    ],
+    ["a DOMException with a sentence for a name", new DOMException("x", "no user 7"), "_OTHER"],
     [
       "an error with a sentence for a code",
       Object.assign(new Error("x"), { code: "no such user 7" }),
@@ -152,6 +193,73 @@ describe("measure", () => {
     await measure(metrics, CALL, async () => ({ isError: false }));
     await measure(metrics, CALL, async () => null);
     expect(await counted(metrics)).toEqual({ "search|tool_error": 1, "search|": 2 });
+  });
+
+  test.each<[string, () => Promise<unknown>]>([
+    ["a result", async () => "done"],
+    ["a tool error", async () => ({ isError: true })],
+    ["an error", fails],
+    ["an early error", throwsEarly],
+  ])("%s after the signal was aborted is cancelled, before it is not", async (_, end) => {
+    const metrics = quiet();
+    const controller = new AbortController();
+    const call = { ...CALL, signal: controller.signal };
+    await measure(metrics, call, end).catch(() => undefined);
+    expect(Object.keys(await counted(metrics))).not.toContain("search|cancelled");
+    const run = async () => {
+      controller.abort();
+      return await end();
+    };
+    await measure(metrics, call, run).catch(() => undefined);
+    expect(await counted(metrics)).toMatchObject({ "search|cancelled": 1 });
+  });
+});
+
+describe("measure: active operations", () => {
+  const aborted = { ...CALL, signal: AbortSignal.abort() };
+  test.each<[string, typeof CALL, () => Promise<unknown>]>([
+    ["a result", CALL, async () => "done"],
+    ["a tool error", CALL, async () => ({ isError: true })],
+    ["an error", CALL, fails],
+    ["an error before there is a promise", CALL, throwsEarly],
+    ["a result nobody waits for", aborted, async () => "done"],
+    ["an error after a cancellation", aborted, fails],
+  ])("a call is active until %s, once for each", async (_, call, end) => {
+    const metrics = quiet();
+    const seen: Record<string, number>[] = [];
+    const run = async () => {
+      seen.push(await active(metrics));
+      await measure(metrics, call, end).catch(() => undefined);
+      seen.push(await active(metrics));
+      return await end();
+    };
+    await measure(metrics, call, run).catch(() => undefined);
+    expect(seen).toEqual([{ "tools/call|search": 1 }, { "tools/call|search": 1 }]);
+    expect(await active(metrics)).toEqual({ "tools/call|search": 0 });
+  });
+
+  test("a call is active at once, and next to others", async () => {
+    const metrics = quiet();
+    const ends = [Promise.withResolvers<string>(), Promise.withResolvers<string>()] as const;
+    const calls = ends.map(({ promise }) => measure(metrics, CALL, () => promise));
+    expect(await active(metrics)).toEqual({ "tools/call|search": 2 });
+    ends[0].resolve("first");
+    await calls[0];
+    expect(await active(metrics)).toEqual({ "tools/call|search": 1 });
+    ends[1].resolve("second");
+    await calls[1];
+    expect(await active(metrics)).toEqual({ "tools/call|search": 0 });
+  });
+
+  test("an error whose properties throw passes through, and the call has ended", async () => {
+    const metrics = quiet();
+    const hostile = Object.defineProperty(new Error("x"), "code", { get: throwsEarly });
+    const run = async () => {
+      throw hostile;
+    };
+    await expect(measure(metrics, CALL, run)).rejects.toBe(hostile);
+    expect(await counted(metrics)).toEqual({ "search|_OTHER": 1 });
+    expect(await active(metrics)).toEqual({ "tools/call|search": 0 });
   });
 });
 
@@ -202,6 +310,30 @@ describe.each([
       "strict|tool_error": 1,
       [unknown]: 1,
     });
+  });
+
+  test("a call that the client cancels is cancelled, whatever the tool answers", async () => {
+    const pair = createPair();
+    const metrics = quiet();
+    const controller = new AbortController();
+    const [entered, ended] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const recorded = Promise.withResolvers<void>();
+    measureTools(pair.server, whenRecorded(metrics, recorded.resolve));
+    pair.tool("slow", async () => {
+      entered.resolve();
+      await ended.promise;
+      return text("too late");
+    });
+    await pair.connect();
+    const answer = pair.call("slow", {}, controller.signal);
+    await entered.promise;
+    expect(await active(metrics)).toEqual({ "tools/call|slow": 1 });
+    controller.abort();
+    await expect(answer).rejects.toThrow(/abort/i);
+    ended.resolve();
+    await recorded.promise;
+    expect(await counted(metrics)).toEqual({ "slow|cancelled": 1 });
+    expect(await active(metrics)).toEqual({ "tools/call|slow": 0 });
   });
 
   test("a tool that gets another callback is still measured", async () => {

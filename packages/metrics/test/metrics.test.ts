@@ -75,7 +75,7 @@ describe("metrics: what they say about themselves", () => {
     await metrics.exposition();
     expect(metrics.stats()).toEqual({
       components: 3,
-      families: 7,
+      families: 8,
       scrapes: 1,
       collectErrors: 0,
       droppedSeries: 0,
