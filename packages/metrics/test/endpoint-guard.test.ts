@@ -209,7 +209,7 @@ describe("endpoint listener", () => {
 });
 
 describe("scrapes at once", () => {
-  test("share one exposition, and beyond the limit get 503", async () => {
+  test("2,000 share one exposition, and beyond the limit get 503", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     let written = 0;
     const exposition = async () => {
@@ -217,22 +217,21 @@ describe("scrapes at once", () => {
       await promise;
       return { contentType: "text/plain", body: "up 1\n" };
     };
-    await using listener = await listen({
-      "/": scrapeHandler(exposition, () => false, { maxConcurrent: 20 }),
-    });
+    const handler = scrapeHandler(exposition, () => false, { maxConcurrent: 20 });
+    await using listener = await listen({ "/": handler }, { maxConnections: 2_500 });
     const { promise: refusedAll, resolve: refusedLast } = Promise.withResolvers<void>();
     let refused = 0;
-    const asked = Array.from({ length: 50 }, async () => {
+    const asked = Array.from({ length: 2_000 }, async () => {
       const { status } = await ask(listener.port, "/");
       if (status === 503) refused += 1;
-      if (refused === 30) refusedLast();
+      if (refused === 1_980) refusedLast();
       return status;
     });
     await refusedAll;
     resolve();
     const statuses = await Promise.all(asked);
     expect(statuses.filter((status) => status === 200)).toHaveLength(20);
-    expect(statuses.filter((status) => status === 503)).toHaveLength(30);
+    expect(statuses.filter((status) => status === 503)).toHaveLength(1_980);
     expect(written).toBe(1);
     expect((await ask(listener.port, "/")).status).toBe(200);
   });
