@@ -76,7 +76,9 @@ describe("wrong tokens", () => {
       reason: "token_rate",
       retryAfterSeconds: 59,
     });
-    pass(58_999);
+    pass(57_500);
+    expect(guard.refuse(requestOf(ATTACKER, "wrong"))?.retryAfterSeconds).toBe(2);
+    pass(1_499);
     expect(guard.refuse(requestOf(ATTACKER, "wrong"))?.retryAfterSeconds).toBe(1);
     pass(1);
     expect(from(ATTACKER, "wrong")).toBe(401);
@@ -163,6 +165,18 @@ describe("wrong tokens", () => {
     expect(from("203.0.113.4", "wrong")).toBe(429);
     spend(OPERATOR);
     expect(from(OPERATOR, TOKEN)).toBe(200);
+  });
+
+  test("are forgotten from the 10,001st address on, and so are known addresses", () => {
+    const many = scene({ failedTokensPerMinute: 1 });
+    for (let last = 0; last < 10_001; last += 1) many.spend(`address-${last}`, 1);
+    expect(many.from("address-1", "wrong")).toBe(429);
+    expect(many.from("address-0", "wrong")).toBe(401);
+    const { from, spend } = scene({ maxAddresses: 1 });
+    expect(from(OPERATOR, TOKEN)).toBe(200);
+    expect(from("198.51.100.5", TOKEN)).toBe(200);
+    spend(OPERATOR);
+    expect(from(OPERATOR, TOKEN)).toBe(429);
   });
 
   test("of one IPv6 network count together", () => {
@@ -276,6 +290,17 @@ describe("wrong tokens over the wire", () => {
   });
 });
 
+describe("a dashboard without actions and tokens", () => {
+  test("refuses every action", async () => {
+    using metrics = new Metrics({ runtime: false });
+    using made = dashboard(metrics);
+    await using listener = await listen({ "/": made.handler });
+    const headers = { authorization: `Bearer ${TOKEN}` };
+    const answer = await ask(listener.port, "/api/actions/go", { method: "POST", headers });
+    expect(answer.status).toBe(401);
+  });
+});
+
 describe("limits of wrong tokens", () => {
   test.each([
     [{ failedTokensPerMinute: 0 }, "guard.failedTokensPerMinute"],
@@ -307,6 +332,7 @@ describe("addresses", () => {
     ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
     ["::1", "0:0:0:0::/64"],
     ["1::", "1:0:0:0::/64"],
+    ["::a:b:c:d:e", "0:0:0:a::/64"],
     ["fe80::1:2%eth0", "fe80:0:0:0::/64"],
     [undefined, ""],
     ["no address", "no address"],
