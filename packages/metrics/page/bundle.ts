@@ -12,7 +12,7 @@ export async function bundlePage(): Promise<Record<string, Buffer>> {
     source("icon.svg"),
     source("style.css"),
     readFile(require.resolve("uplot/dist/uPlot.min.css"), "utf8"),
-    bundleScript(),
+    bundleScript("main.ts"),
   ]);
   return {
     "index.html": Buffer.from(html),
@@ -22,9 +22,10 @@ export async function bundlePage(): Promise<Record<string, Buffer>> {
   };
 }
 
-async function bundleScript(): Promise<string> {
-  const input = fileURLToPath(new URL("./main.ts", import.meta.url));
-  const bundle = await rolldown({ input, logLevel: "warn" });
+/** One script of this entry and all it imports. What the entry exports is for other entries, and left out. */
+export async function bundleScript(entry: "main.ts" | "probe.ts"): Promise<string> {
+  const input = fileURLToPath(new URL(entry, import.meta.url));
+  const bundle = await rolldown({ input, logLevel: "warn", preserveEntrySignatures: false });
   const { output } = await bundle.generate({ format: "esm", minify: true, comments: false });
   await bundle.close();
   return `/*! uPlot, MIT, (c) Leon Sorokin */\n${output[0].code}`;

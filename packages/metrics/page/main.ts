@@ -1,6 +1,7 @@
 import type { DashboardFrame, DashboardHistory } from "../src/dashboard-protocol.ts";
 import { ActionPanel } from "./actions.ts";
 import { AlertList } from "./alerts.ts";
+import type { Chart } from "./chart.ts";
 import { byId, element, setText } from "./dom.ts";
 import { clock, duration } from "./format.ts";
 import { PANEL_SPECS } from "./layout.ts";
@@ -13,11 +14,11 @@ import { Tiles } from "./tiles.ts";
 
 const STALE_MS = 3_500;
 
-const store = new Store();
+export const store: Store = new Store();
 const alerts = new AlertList();
 const tiles = new Tiles(store);
 const panels = PANEL_SPECS.map((spec) => ({ name: spec.panel, panel: new Panel(spec, store) }));
-const charts = panels.flatMap(({ panel }) => panel.charts);
+export const charts: readonly Chart[] = panels.flatMap(({ panel }) => panel.charts);
 const uptime = element("p", { class: "uptime" });
 let connection: Connection = "connecting";
 let lastFrame = performance.now();
@@ -58,15 +59,6 @@ byId("tables").addEventListener("click", () => {
 });
 setInterval(showConnection, 1_000);
 document.addEventListener("visibilitychange", () => render());
-// For tests: what comes in, and how much the page holds.
-Object.assign(globalThis, {
-  dashboardReceive: receive,
-  dashboardKeep: (frame: DashboardFrame) => store.push(frame),
-  dashboardSize: () => ({
-    store: store.points,
-    plots: charts.reduce((total, chart) => total + chart.points, 0),
-  }),
-});
 void stream.run();
 
 function load(history: DashboardHistory): void {
@@ -78,7 +70,7 @@ function load(history: DashboardHistory): void {
   render();
 }
 
-function receive(frame: DashboardFrame): void {
+export function receive(frame: DashboardFrame): void {
   if (!store.push(frame)) return;
   lastFrame = performance.now();
   render();

@@ -1,8 +1,11 @@
 import type { ActionRecord, DashboardAction } from "./dashboard-actions.ts";
 import type { AlertSource } from "./dashboard-alerts.ts";
-import { tokenCheck } from "./endpoint-guard.ts";
-import type { EndpointGuardOptions, GuardRequest } from "./endpoint-guard.ts";
+import { guardEndpoint } from "./endpoint-guard.ts";
+import type { EndpointGuard, EndpointGuardOptions } from "./endpoint-guard.ts";
 import { requireInteger } from "./endpoint-limits.ts";
+import type { GuardRequest, Refusal } from "./endpoint-refusal.ts";
+import { refuseAlways, tokenCheck } from "./endpoint-token.ts";
+import type { TokenLimits } from "./endpoint-token.ts";
 import { InvalidOptionError } from "./errors.ts";
 import { requireObject } from "./options.ts";
 
@@ -41,10 +44,10 @@ export interface DashboardOptions {
 export interface ResolvedDashboardOptions {
   readonly title: string;
   readonly basePath: string;
-  readonly guard: EndpointGuardOptions | false;
+  readonly guard: EndpointGuard | undefined;
   readonly alerts: AlertSource | undefined;
   readonly actions: readonly DashboardAction[];
-  readonly mayAct: (request: GuardRequest) => boolean;
+  readonly refuseAction: (request: GuardRequest) => Refusal | undefined;
   /** Actions ask for another token than the guard. */
   readonly ownActionToken: boolean;
   readonly actionsPerMinute: number;
@@ -60,7 +63,7 @@ export interface ResolvedDashboardOptions {
 
 export function resolveDashboardOptions(options: DashboardOptions): ResolvedDashboardOptions {
   requireObject("options", options);
-  const { title = "MCP server", basePath = "/", guard = {}, alerts, actions = [], log } = options;
+  const { title = "MCP server", basePath = "/", alerts, actions = [], log } = options;
   const { actionsPerMinute = 10, actionTimeoutMs = 10_000, maxClients = 20 } = options;
   const { maxBufferedBytes = 262_144, maxSeries = 300, maxLabels = 12 } = options;
   const { now = () => performance.now(), date = () => Date.now() } = options;
@@ -83,12 +86,15 @@ export function resolveDashboardOptions(options: DashboardOptions): ResolvedDash
   requireInteger("maxBufferedBytes", maxBufferedBytes, 1_024, 67_108_864);
   requireInteger("maxSeries", maxSeries, 1, 5_000);
   requireInteger("maxLabels", maxLabels, 1, 100);
-  const guardToken = guard === false ? undefined : guard.token;
+  const { guard: guardOptions = {} } = options;
+  if (guardOptions !== false) requireObject("guard", guardOptions);
+  const limited = { now, ...guardOptions };
+  const guard = guardOptions === false ? undefined : guardEndpoint(limited);
+  const guardToken = guardOptions === false ? undefined : guardOptions.token;
   const { actionToken = guardToken } = options;
   if (actions.length > 0 && actionToken === undefined) {
     throw new InvalidOptionError("actionToken", "a token, since there are actions", actionToken);
   }
-  const mayAct = actionToken === undefined ? () => false : tokenCheck("actionToken", actionToken);
   const ownActionToken = actionToken !== guardToken;
   return {
     title,
@@ -96,7 +102,7 @@ export function resolveDashboardOptions(options: DashboardOptions): ResolvedDash
     guard,
     alerts,
     actions,
-    mayAct,
+    refuseAction: actionCheck(actionToken, ownActionToken ? undefined : guard, limited),
     ownActionToken,
     actionsPerMinute,
     actionTimeoutMs,
@@ -108,4 +114,15 @@ export function resolveDashboardOptions(options: DashboardOptions): ResolvedDash
     now,
     date,
   };
+}
+
+/** With the token of the guard its count of wrong ones, or an address had twice as many. */
+function actionCheck(
+  token: string | undefined,
+  guard: EndpointGuard | undefined,
+  limits: TokenLimits,
+): (request: GuardRequest) => Refusal | undefined {
+  if (token === undefined) return refuseAlways;
+  if (guard !== undefined) return (request) => guard.refuseToken(request);
+  return tokenCheck("actionToken", token, limits);
 }

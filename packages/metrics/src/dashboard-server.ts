@@ -8,8 +8,8 @@ import type { DashboardHistory } from "./dashboard-protocol.ts";
 import { Sampler } from "./dashboard-sampler.ts";
 import { StreamClients } from "./dashboard-stream.ts";
 import { answer, answerRefusal, answerText } from "./endpoint-answer.ts";
-import { guardEndpoint, unauthorized } from "./endpoint-guard.ts";
-import type { EndpointGuard, Refusal } from "./endpoint-guard.ts";
+import type { EndpointGuard } from "./endpoint-guard.ts";
+import type { Refusal } from "./endpoint-refusal.ts";
 import { ResponseSlots } from "./endpoint-slots.ts";
 import type { EndpointHandler } from "./handler.ts";
 import type { ScalarFamily } from "./metric-families.ts";
@@ -69,7 +69,7 @@ export class Dashboard implements Disposable {
     this.#metrics = metrics;
     this.#options = resolveDashboardOptions(options);
     const { guard, now, date, log } = this.#options;
-    this.#guard = guard === false ? undefined : guardEndpoint(guard);
+    this.#guard = guard;
     this.#sampler = new Sampler({
       ...this.#options,
       historyLength: HISTORY_LENGTH,
@@ -237,7 +237,8 @@ export class Dashboard implements Disposable {
     if (request.method !== "POST") {
       return answerText(request, response, 405, "Method Not Allowed\n", { allow: "POST" });
     }
-    if (!this.#options.mayAct(request)) return this.#refuse(request, response, unauthorized);
+    const refusal = this.#options.refuseAction(request);
+    if (refusal !== undefined) return this.#refuse(request, response, refusal);
     await this.#actions.handle(name, request, response);
   }
 

@@ -10,13 +10,10 @@ export type { ActionOutcome, ActionRecord, DashboardAction } from "./dashboard-a
 export type { AlertLike, AlertSource } from "./dashboard-alerts.ts";
 export type { DashboardOptions } from "./dashboard-options.ts";
 export type { DashboardMetrics, DashboardStats } from "./dashboard-server.ts";
-export type {
-  EndpointGuard,
-  EndpointGuardOptions,
-  GuardRequest,
-  Refusal,
-} from "./endpoint-guard.ts";
+export type { EndpointGuard, EndpointGuardOptions } from "./endpoint-guard.ts";
 export type { ListenOptions, Listener } from "./endpoint-listen.ts";
+export type { GuardRequest, Refusal } from "./endpoint-refusal.ts";
+export type { TokenLimits } from "./endpoint-token.ts";
 export type { EndpointHandler } from "./handler.ts";
 
 /**

@@ -1,5 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
-import type { Refusal } from "./endpoint-guard.ts";
+import type { Refusal } from "./endpoint-refusal.ts";
 
 /** Answers whole, never cached, and without a body to HEAD. Does nothing when the response is already under way. */
 export function answer(
@@ -45,8 +45,10 @@ export function answerJson(
 export function answerRefusal(
   request: IncomingMessage,
   response: ServerResponse,
-  { status, message }: Refusal,
+  { status, message, retryAfterSeconds }: Refusal,
 ): void {
-  const headers = status === 401 ? { "www-authenticate": 'Bearer realm="metrics"' } : {};
+  const headers: OutgoingHttpHeaders = {};
+  if (status === 401) headers["www-authenticate"] = 'Bearer realm="metrics"';
+  if (retryAfterSeconds !== undefined) headers["retry-after"] = String(retryAfterSeconds);
   answerText(request, response, status, `${message}\n`, headers);
 }

@@ -1,29 +1,16 @@
-import { createHash, timingSafeEqual } from "node:crypto";
-import type { IncomingMessage } from "node:http";
+import type { GuardRequest, Refusal } from "./endpoint-refusal.ts";
+import { tokenCheck } from "./endpoint-token.ts";
+import type { TokenLimits } from "./endpoint-token.ts";
 import { InvalidOptionError } from "./errors.ts";
 import { requireObject } from "./options.ts";
 
-export interface EndpointGuardOptions {
+export interface EndpointGuardOptions extends TokenLimits {
   /** Asked for as `Authorization: Bearer …`, at least 16 characters. Default none. */
   readonly token?: string;
   /** Host names that requests may be for, whatever the port. Default the loopback ones. */
   readonly allowedHosts?: readonly string[];
   /** Origins other than the endpoint's own that browsers may call from. Default none. */
   readonly allowedOrigins?: readonly string[];
-}
-
-/** Why a request is not served. */
-export interface Refusal {
-  readonly status: 400 | 401 | 403;
-  readonly reason: "target" | "host" | "origin" | "cross_site" | "query_token" | "token";
-  readonly message: string;
-}
-
-export interface GuardRequest {
-  readonly method?: string | undefined;
-  readonly url?: string | undefined;
-  readonly headers: IncomingMessage["headers"];
-  readonly rawHeaders?: readonly string[];
 }
 
 /** Checks requests of one operational endpoint. */
@@ -33,13 +20,13 @@ export interface EndpointGuard {
   refuseSite(request: GuardRequest): Refusal | undefined;
   /** Everything but the token, for a page without data: following a link to it is allowed from any site. */
   refusePage(request: GuardRequest): Refusal | undefined;
+  /** The token alone; nothing is refused when there is none. */
+  refuseToken(request: GuardRequest): Refusal | undefined;
   /** Everything. */
   refuse(request: GuardRequest): Refusal | undefined;
 }
 
 const LOOPBACK_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
-const MIN_TOKEN_LENGTH = 16;
-const MAX_TOKEN_LENGTH = 1_024;
 const TOKEN_PARAMETERS = /^(access_?token|token|auth|authorization|bearer|api_?key|key|secret)$/i;
 
 /**
@@ -50,7 +37,8 @@ export function guardEndpoint(options: EndpointGuardOptions = {}): EndpointGuard
   requireObject("guard", options);
   const { token } = options;
   const { allowedHosts = LOOPBACK_HOSTS, allowedOrigins = [] } = options;
-  const isToken = token === undefined ? undefined : tokenCheck("guard.token", token);
+  const refuseToken =
+    token === undefined ? () => undefined : tokenCheck("guard.token", token, options);
   const hosts = new Set(strings("guard.allowedHosts", allowedHosts).map(normalHost));
   const origins = new Set(strings("guard.allowedOrigins", allowedOrigins).map(normalOrigin));
   const refuseSite = (request: GuardRequest, isPage: boolean): Refusal | undefined =>
@@ -60,35 +48,13 @@ export function guardEndpoint(options: EndpointGuardOptions = {}): EndpointGuard
     refuseCrossSite(request, origins, isPage) ??
     refuseQuery(request);
   return {
-    hasToken: isToken !== undefined,
+    hasToken: token !== undefined,
     refuseSite: (request) => refuseSite(request, false),
     refusePage: (request) => refuseSite(request, true),
-    refuse: (request) =>
-      refuseSite(request, false) ??
-      (isToken === undefined || isToken(request) ? undefined : unauthorized),
+    refuseToken,
+    refuse: (request) => refuseSite(request, false) ?? refuseToken(request),
   };
 }
-
-/** Whether requests carry this token. Compares digests in constant time: neither bytes nor length leak. */
-export function tokenCheck(option: string, token: string): (request: GuardRequest) => boolean {
-  const usable =
-    typeof token === "string" && /^[!-~]+$/.test(token) && token.length >= MIN_TOKEN_LENGTH;
-  if (!usable || token.length > MAX_TOKEN_LENGTH) {
-    const expected = `${MIN_TOKEN_LENGTH} to ${MAX_TOKEN_LENGTH} printable ASCII characters without spaces`;
-    throw new InvalidOptionError(option, expected, typeof token === "string" ? "***" : token);
-  }
-  const expected = digest(token);
-  return ({ headers }) => {
-    const given = /^Bearer ([!-~]+)$/i.exec(headers.authorization ?? "")?.[1] ?? "";
-    return timingSafeEqual(digest(given), expected);
-  };
-}
-
-export const unauthorized: Refusal = {
-  status: 401,
-  reason: "token",
-  message: "Send the token in the header: Authorization: Bearer <token>",
-};
 
 // In a proxy's absolute form the target names a host of its own, which would bypass the check of the header.
 function refuseTarget({ url = "" }: GuardRequest): Refusal | undefined {
@@ -162,8 +128,4 @@ function normalHost(host: string): string {
 
 function normalOrigin(origin: string): string {
   return origin.toLowerCase();
-}
-
-function digest(text: string): Buffer {
-  return createHash("sha256").update(text).digest();
 }

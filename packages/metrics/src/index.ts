@@ -15,13 +15,10 @@ export {
 export { MCP_METHODS } from "./methods.ts";
 export { Metrics } from "./metrics.ts";
 export type { Collectable } from "./collect.ts";
-export type {
-  EndpointGuard,
-  EndpointGuardOptions,
-  GuardRequest,
-  Refusal,
-} from "./endpoint-guard.ts";
+export type { EndpointGuard, EndpointGuardOptions } from "./endpoint-guard.ts";
 export type { ListenOptions, Listener } from "./endpoint-listen.ts";
+export type { GuardRequest, Refusal } from "./endpoint-refusal.ts";
+export type { TokenLimits } from "./endpoint-token.ts";
 export type { EndpointHandler, ScrapeHandlerOptions } from "./handler.ts";
 export type {
   HistogramFamily,

@@ -16,6 +16,8 @@ export interface VisitOptions {
   readonly height?: number;
   readonly dark?: boolean;
   readonly reducedMotion?: boolean;
+  /** Instead of the script that the dashboard serves. */
+  readonly script?: string;
 }
 
 export async function launch(): Promise<Browser> {
@@ -27,7 +29,7 @@ export async function launch(): Promise<Browser> {
 export async function visit(
   browser: Browser,
   url: string,
-  { width = 1440, height = 5_000, dark = false, reducedMotion = false }: VisitOptions = {},
+  { width = 1440, height = 5_000, dark = false, reducedMotion = false, script }: VisitOptions = {},
 ): Promise<Visit> {
   const page = await browser.newPage({
     viewport: { width, height },
@@ -46,6 +48,10 @@ export async function visit(
   await page.addInitScript(
     "document.addEventListener('securitypolicyviolation', (e) => console.error('policy: ' + e.violatedDirective))",
   );
+  if (script !== undefined) {
+    const contentType = "text/javascript";
+    await page.route(`${url}/app.js`, (route) => route.fulfill({ contentType, body: script }));
+  }
   await page.goto(`${url}/`);
   return { page, trouble };
 }

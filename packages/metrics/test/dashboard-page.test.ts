@@ -3,6 +3,7 @@ import { createRequire } from "node:module";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { canRun } from "../../../tools/services/find.ts";
+import { bundleScript } from "../page/bundle.ts";
 import { dashboard, listen } from "../src/dashboard.ts";
 import type { AlertLike, DashboardOptions } from "../src/dashboard.ts";
 import { Alerts, above, defineRule, gauge, value } from "../src/alerts.ts";
@@ -140,7 +141,7 @@ describe.skipIf(!canRun("dashboard in a browser", "Chromium", program))("dashboa
   test("a reload shows the history", async () => {
     const scene = await openScene();
     await scene.pass(120);
-    const { page } = await visit(browser, scene.url);
+    const { page } = await visit(browser, scene.url, { script: await bundleScript("probe.ts") });
     await ready(page);
     const before = await size(page);
     await page.reload();
@@ -286,7 +287,8 @@ describe.skipIf(!canRun("dashboard in a browser", "Chromium", program))("dashboa
   test("a day of frames makes the page no larger", async () => {
     const scene = await openScene();
     await scene.pass(10, CALM);
-    const { page } = await visit(browser, scene.url, { height: 900 });
+    const script = await bundleScript("probe.ts");
+    const { page } = await visit(browser, scene.url, { height: 900, script });
     await ready(page);
     await scene.pass(1, CALM);
     const frame = await scene.frame();

@@ -1,9 +1,15 @@
 import { once } from "node:events";
 import type { EventEmitter } from "node:events";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { connect } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { Metrics, guardEndpoint, listen } from "../src/index.ts";
-import type { EndpointGuardOptions, GuardRequest, ScrapeHandlerOptions } from "../src/index.ts";
+import type {
+  EndpointGuardOptions,
+  EndpointHandler,
+  GuardRequest,
+  ScrapeHandlerOptions,
+} from "../src/index.ts";
 import { dashboard } from "../src/dashboard.ts";
 import { scrapeHandler } from "../src/handler.ts";
 import { ask, raw } from "./dashboard-requests.ts";
@@ -209,7 +215,7 @@ describe("endpoint listener", () => {
 });
 
 describe("scrapes at once", () => {
-  test("share one exposition, and beyond the limit get 503", async () => {
+  test("2,000 share one exposition, and beyond the limit get 503", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     let written = 0;
     const exposition = async () => {
@@ -217,22 +223,24 @@ describe("scrapes at once", () => {
       await promise;
       return { contentType: "text/plain", body: "up 1\n" };
     };
-    await using listener = await listen({
-      "/": scrapeHandler(exposition, () => false, { maxConcurrent: 20 }),
-    });
-    const { promise: refusedAll, resolve: refusedLast } = Promise.withResolvers<void>();
-    let refused = 0;
-    const asked = Array.from({ length: 50 }, async () => {
-      const { status } = await ask(listener.port, "/");
-      if (status === 503) refused += 1;
-      if (refused === 30) refusedLast();
-      return status;
-    });
-    await refusedAll;
+    const handler = scrapeHandler(exposition, () => false, { maxConcurrent: 20 });
+    const { promise: reachedAll, resolve: reachedLast } = Promise.withResolvers<void>();
+    let reached = 0;
+    const counted: EndpointHandler = Object.assign(
+      (incoming: IncomingMessage, response: ServerResponse) => {
+        handler(incoming, response);
+        reached += 1;
+        if (reached === 2_000) reachedLast();
+      },
+      { hasToken: false },
+    );
+    await using listener = await listen({ "/": counted }, { maxConnections: 2_500 });
+    const asked = Array.from({ length: 2_000 }, async () => (await ask(listener.port, "/")).status);
+    await reachedAll;
     resolve();
     const statuses = await Promise.all(asked);
     expect(statuses.filter((status) => status === 200)).toHaveLength(20);
-    expect(statuses.filter((status) => status === 503)).toHaveLength(30);
+    expect(statuses.filter((status) => status === 503)).toHaveLength(1_980);
     expect(written).toBe(1);
     expect((await ask(listener.port, "/")).status).toBe(200);
   });
