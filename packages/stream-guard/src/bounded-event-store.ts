@@ -1,7 +1,7 @@
 import { InTransit } from "./in-transit.ts";
 import { afterAdapterStart } from "./adapter-turn.ts";
 import { InvalidArgumentError } from "./errors.ts";
-import { bytes, duration, fn, integer } from "./options.ts";
+import { bytes, duration, fn, integer, record } from "./options.ts";
 import { monotonicNow } from "./schedule.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
@@ -68,15 +68,12 @@ export class BoundedEventStore {
   /** @throws InvalidArgumentError */
   constructor(session: StreamingSession, options: EventStoreOptions = {}) {
     this.#session = session;
-    const half = Math.floor(session.maxMemoryBytes / 2);
-    this.#maxBytes = bytes("maxBytes", options.maxBytes ?? half);
-    this.#maxEvents = integer("maxEvents", options.maxEvents ?? MAX_EVENTS, 1);
-    this.#maxAgeMs = duration("maxAgeMs", options.maxAgeMs ?? MAX_AGE_MS);
-    const { onGap = "refuse" } = options;
-    if (onGap !== "refuse" && onGap !== "skip")
-      throw new InvalidArgumentError("onGap", '"refuse" or "skip"', onGap);
-    this.#skipsGaps = onGap === "skip";
-    this.#now = fn("now", options.now ?? monotonicNow);
+    const resolved = resolveEventStoreOptions(options, Math.floor(session.maxMemoryBytes / 2));
+    this.#maxBytes = resolved.maxBytes;
+    this.#maxEvents = resolved.maxEvents;
+    this.#maxAgeMs = resolved.maxAgeMs;
+    this.#skipsGaps = resolved.onGap === "skip";
+    this.#now = resolved.now;
     session.onTend((short) => {
       this.#dropOld();
       if (short) this.#shrink();
@@ -229,4 +226,22 @@ export class BoundedEventStore {
     this.#empty.clear();
     this.#usedBytes = 0;
   }
+}
+
+/** @throws InvalidArgumentError naming the first option that is wrong */
+export function resolveEventStoreOptions(
+  options: EventStoreOptions,
+  defaultMaxBytes: number,
+): Required<EventStoreOptions> {
+  record("options", options);
+  const { onGap = "refuse" } = options;
+  if (onGap !== "refuse" && onGap !== "skip")
+    throw new InvalidArgumentError("onGap", '"refuse" or "skip"', onGap);
+  return {
+    maxBytes: bytes("maxBytes", options.maxBytes ?? defaultMaxBytes),
+    maxEvents: integer("maxEvents", options.maxEvents ?? MAX_EVENTS, 1),
+    maxAgeMs: duration("maxAgeMs", options.maxAgeMs ?? MAX_AGE_MS),
+    onGap,
+    now: fn("now", options.now ?? monotonicNow),
+  };
 }

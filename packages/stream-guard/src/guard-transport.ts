@@ -1,6 +1,6 @@
 import type { Writable } from "node:stream";
 import { GuardedTransport } from "./guarded-transport.ts";
-import type { TransportLike } from "./guarded-transport.ts";
+import type { GuardedTransportOptions, TransportLike } from "./guarded-transport.ts";
 import { bytes, duration, integer } from "./options.ts";
 import type { OpenOptions } from "./options.ts";
 import type { StreamGuard } from "./stream-guard.ts";
@@ -27,6 +27,8 @@ export interface GuardTransportOptions extends OpenOptions {
   readonly session?: StreamingSession;
 }
 
+type TransportLimits = Omit<GuardedTransportOptions, "destination">;
+
 /**
  * The same transport with a bounded memory: a message goes out when the session has room for it, and
  * counts until it has left. Use the returned transport in place of the given one, also for
@@ -40,24 +42,26 @@ export function guardTransport<T extends TransportLike>(
   guard: StreamGuard,
   options: GuardTransportOptions = {},
 ): T {
-  const { destination, sendTimeoutMs, session: opened, ...rest } = options;
-  const {
-    maxWaiting = DEFAULT_MAX_WAITING,
-    maxRequests = DEFAULT_MAX_REQUESTS,
-    maxBodyBytes = DEFAULT_MAX_BODY_BYTES,
-    ...openOptions
-  } = rest;
+  const { destination, session: opened } = options;
+  const limits = resolveTransportLimits(options);
+  const idle = destination === undefined ? {} : { idleTimeoutMs: STDIO_IDLE_TIMEOUT_MS };
+  const session = opened ?? guard.open({ ...idle, ...options });
+  const guarded = new GuardedTransport(transport, session, { destination, ...limits });
+  return overlay(transport, guarded.facade());
+}
+
+/** @throws InvalidArgumentError naming the first option that is wrong */
+export function resolveTransportLimits({
+  sendTimeoutMs,
+  maxWaiting = DEFAULT_MAX_WAITING,
+  maxRequests = DEFAULT_MAX_REQUESTS,
+  maxBodyBytes = DEFAULT_MAX_BODY_BYTES,
+}: GuardTransportOptions): TransportLimits {
   if (sendTimeoutMs !== undefined) duration("sendTimeoutMs", sendTimeoutMs);
   integer("maxWaiting", maxWaiting, 0);
   integer("maxRequests", maxRequests, 1);
   bytes("maxBodyBytes", maxBodyBytes, 1);
-  const idle = destination === undefined ? {} : { idleTimeoutMs: STDIO_IDLE_TIMEOUT_MS };
-  const guarded = new GuardedTransport(
-    transport,
-    opened ?? guard.open({ ...idle, ...openOptions }),
-    { destination, sendTimeoutMs, maxWaiting, maxRequests, maxBodyBytes },
-  );
-  return overlay(transport, guarded.facade());
+  return { sendTimeoutMs, maxWaiting, maxRequests, maxBodyBytes };
 }
 
 /** `target` with the properties of `facade` in front; methods of `target` keep it as their `this`. */

@@ -6,6 +6,7 @@ import type { Schedule } from "./schedule.ts";
 const MIB = 1024 * 1024;
 /** Longest delay that a Node timer can carry, in milliseconds. */
 const MAX_DELAY_MS = 2 ** 31 - 1;
+const IDLE_TIMEOUT_MS = 5 * 60_000;
 const STALL_TIMEOUT_MS = 30_000;
 const PRESSURE_STALL_TIMEOUT_MS = 1000;
 
@@ -49,6 +50,8 @@ export type ResolvedGuardOptions = Required<Omit<StreamGuardOptions, "monitor">>
   readonly monitor: { readonly level: MemoryLevel } | undefined;
 };
 
+type SessionTimeout = "idleTimeoutMs" | "stallTimeoutMs";
+
 export interface OpenOptions {
   readonly id?: string;
   /** Whom the session serves; counted against `maxSessionsPerPrincipal` and `principalMaxMemoryBytes`. */
@@ -88,7 +91,7 @@ export function resolveGuardOptions(options: StreamGuardOptions): ResolvedGuardO
       options.maxSessionsPerPrincipal ?? maxSessions,
       1,
     ),
-    idleTimeoutMs: duration("idleTimeoutMs", options.idleTimeoutMs ?? 5 * 60_000),
+    idleTimeoutMs: duration("idleTimeoutMs", options.idleTimeoutMs ?? IDLE_TIMEOUT_MS),
     maxAgeMs: optionalDuration("maxAgeMs", options.maxAgeMs),
     stallTimeoutMs,
     pressureStallTimeoutMs: pressureStallTimeout(options.pressureStallTimeoutMs, stallTimeoutMs),
@@ -107,8 +110,8 @@ export function resolveGuardOptions(options: StreamGuardOptions): ResolvedGuardO
 /** @throws InvalidArgumentError naming the first option that is wrong */
 export function resolveOpenOptions(
   options: OpenOptions,
-  guard: ResolvedGuardOptions,
-): Required<Pick<OpenOptions, "maxMemoryBytes" | "idleTimeoutMs" | "stallTimeoutMs">> {
+  guard: Pick<ResolvedGuardOptions, "maxMemoryBytes" | "sessionMaxMemoryBytes" | SessionTimeout>,
+): Required<Pick<OpenOptions, "maxMemoryBytes" | SessionTimeout>> {
   record("options", options);
   const { id, principal, signal, maxMemoryBytes = guard.sessionMaxMemoryBytes } = options;
   for (const [name, value] of Object.entries({ id, principal })) {
@@ -121,6 +124,20 @@ export function resolveOpenOptions(
   const idleTimeoutMs = duration("idleTimeoutMs", options.idleTimeoutMs ?? guard.idleTimeoutMs);
   const stallTimeoutMs = duration("stallTimeoutMs", options.stallTimeoutMs ?? guard.stallTimeoutMs);
   return { maxMemoryBytes, idleTimeoutMs, stallTimeoutMs };
+}
+
+/**
+ * Checks options with which sessions of a guard of `maxMemoryBytes` are opened later.
+ *
+ * @throws InvalidArgumentError naming the first option that is wrong
+ */
+export function checkOpenOptions(options: OpenOptions, maxMemoryBytes: number): void {
+  resolveOpenOptions(options, {
+    maxMemoryBytes,
+    sessionMaxMemoryBytes: maxMemoryBytes,
+    idleTimeoutMs: IDLE_TIMEOUT_MS,
+    stallTimeoutMs: STALL_TIMEOUT_MS,
+  });
 }
 
 export function integer(name: string, value: unknown, min: number): number {

@@ -1,14 +1,14 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { BoundedEventStore } from "./bounded-event-store.ts";
+import { BoundedEventStore, resolveEventStoreOptions } from "./bounded-event-store.ts";
 import type { EventStoreOptions } from "./bounded-event-store.ts";
-import { AdmissionError } from "./errors.ts";
-import { guardTransport } from "./guard-transport.ts";
+import { AdmissionError, InvalidArgumentError } from "./errors.ts";
+import { guardTransport, resolveTransportLimits } from "./guard-transport.ts";
 import type { GuardTransportOptions } from "./guard-transport.ts";
 import type { TransportLike } from "./guarded-transport.ts";
 import { answerAdmission, refuse } from "./http-refusal.ts";
 import type { Refusal } from "./http-refusal.ts";
-import { duration, fn } from "./options.ts";
+import { checkOpenOptions, duration, fn, record } from "./options.ts";
 import { safely } from "./safe-emit.ts";
 import { unrefSchedule } from "./schedule.ts";
 import type { Schedule } from "./schedule.ts";
@@ -16,6 +16,8 @@ import type { StreamGuard } from "./stream-guard.ts";
 import type { StreamingSession } from "./streaming-session.ts";
 
 const INITIALIZE_TIMEOUT_MS = 30_000;
+/** What each session has of its own, so that it cannot be a limit for all of them. */
+const OF_EACH_SESSION = ["id", "principal", "destination", "session"] as const;
 
 /** A Streamable HTTP transport of either SDK, for `node:http`. */
 export interface SessionTransport extends TransportLike {
@@ -38,7 +40,7 @@ export interface SessionMapOptions<T extends SessionTransport> {
   /** Whom a request is from: counted against `maxSessionsPerPrincipal`, and nobody else may use the session. */
   readonly principal?: (request: IncomingMessage) => string | undefined;
   /** What each session may hold and how long it may wait; the guard's own limits by default. */
-  readonly limits?: Omit<GuardTransportOptions, "id" | "principal" | "destination" | "session">;
+  readonly limits?: Omit<GuardTransportOptions, (typeof OF_EACH_SESSION)[number]>;
   /** Makes streams resumable, with a bounded history for each session. */
   readonly events?: EventStoreOptions;
   /** A session that nobody has initialized after so long is closed. */
@@ -79,12 +81,18 @@ export class SessionMap<T extends SessionTransport> implements AsyncDisposable {
   readonly #entries = new Map<string, Entry<T>>();
   #closed = false;
 
-  /** @throws InvalidArgumentError */
+  /** @throws InvalidArgumentError for any option that is wrong, those for each session included */
   constructor(guard: StreamGuard, options: SessionMapOptions<T>) {
+    record("options", options);
     this.#guard = guard;
     this.#options = options;
-    fn("transport", options.transport);
-    fn("connect", options.connect);
+    const { transport, connect, principal, limits, events, onerror } = options;
+    fn("transport", transport);
+    fn("connect", connect);
+    if (principal !== undefined) fn("principal", principal);
+    if (limits !== undefined) checkLimits(limits, guard.stats().limitBytes);
+    if (events !== undefined) checkEvents(events);
+    if (onerror !== undefined) fn("onerror", onerror);
     this.#initializeTimeoutMs = duration(
       "initializeTimeoutMs",
       options.initializeTimeoutMs ?? INITIALIZE_TIMEOUT_MS,
@@ -218,6 +226,25 @@ export class SessionMap<T extends SessionTransport> implements AsyncDisposable {
   #principalOf(request: IncomingMessage): string | undefined {
     return this.#options.principal?.(request);
   }
+}
+
+function checkLimits(limits: GuardTransportOptions, maxMemoryBytes: number): void {
+  record("limits", limits);
+  for (const name of OF_EACH_SESSION) {
+    if (limits[name] !== undefined)
+      throw new InvalidArgumentError(
+        `limits.${name}`,
+        "nothing: each session has its own",
+        limits[name],
+      );
+  }
+  checkOpenOptions(limits, maxMemoryBytes);
+  resolveTransportLimits(limits);
+}
+
+function checkEvents(events: EventStoreOptions): void {
+  record("events", events);
+  resolveEventStoreOptions(events, 0);
 }
 
 function initializes(body: unknown): boolean {

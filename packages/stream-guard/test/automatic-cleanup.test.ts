@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { StreamGuard } from "@mcp-accel/stream-guard";
-import type { StreamGuardOptions } from "@mcp-accel/stream-guard";
+import type { StreamGuardOptions, StreamingSession } from "@mcp-accel/stream-guard";
 import { FakeTime } from "./fake-time.ts";
 
 const MINUTE_MS = 60_000;
@@ -126,6 +126,38 @@ describe("automatic cleanup", () => {
     expect(guard.level).toBe("high");
     expect(guard.stats()).toMatchObject({ usedBytes: 800, closed: { evicted: 1 } });
   });
+
+  test.each([
+    ["closed", async (session: StreamingSession) => session.close("done"), "done"],
+    ["put to work", async (session: StreamingSession) => void session.begin(), undefined],
+  ])(
+    "a session %s by who hears of an eviction is not evicted after it, and the next one is",
+    async (_, change, reason) => {
+      const { guard, time } = guardOf({ sessionMaxMemoryBytes: 600 });
+      const [oldest, older, old] = ["oldest", "older", "old"].map((id) => {
+        const session = guard.open({ id });
+        session.reserve(id === "older" ? 10 : 100);
+        time.advance(1000);
+        return session;
+      });
+      time.advance(12_000);
+      const evicted: string[] = [];
+      let changed: Promise<void> | undefined;
+      guard.on("evict", ({ session }) => {
+        evicted.push(session.id);
+        changed ??= change(older!);
+      });
+      const busy = guard.open({ id: "busy" });
+      busy.begin();
+      busy.reserve(550);
+      guard.open({ id: "last" }).reserve(240);
+      await changed;
+      expect(evicted).toEqual(["oldest", "old"]);
+      expect(older!.closeReason).toBe(reason);
+      expect([oldest!.closeReason, old!.closeReason]).toEqual(["evicted", "evicted"]);
+      expect(guard.stats()).toMatchObject({ evicted: { idle: 2 }, closed: { evicted: 2 } });
+    },
+  );
 
   test("a session idle for a moment is not evicted; the sweep takes it when its time has come", () => {
     const { guard, time } = guardOf({ sessionMaxMemoryBytes: 950 });

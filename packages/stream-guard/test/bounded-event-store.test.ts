@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { InMemoryEventStore } from "@modelcontextprotocol/sdk/examples/shared/inMemoryEventStore.js";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { StreamGuard } from "@mcp-accel/stream-guard";
 import { BoundedEventStore } from "@mcp-accel/stream-guard/mcp";
 import type { EventStoreOptions } from "@mcp-accel/stream-guard/mcp";
@@ -8,6 +8,10 @@ import { FakeTime } from "./fake-time.ts";
 import { FILL, KIB } from "./mcp-clients.ts";
 
 const LIMIT = 1024 * KIB;
+
+afterEach(() => {
+  vi.useRealTimers();
+});
 
 function storeOf(options: EventStoreOptions = {}, maxMemoryBytes = LIMIT) {
   const time = new FakeTime();
@@ -142,6 +146,32 @@ test("a replay reserves what it sends before it sends it, and fails when there i
   await expect(replay).rejects.toMatchObject({ code: "STREAM_GUARD_MEMORY_LIMIT" });
   expect(sent).toEqual([]);
 });
+
+test.each(["arrives", "fails"])(
+  "a replay that %s counts until its adapter would have written it, and then no more",
+  async (outcome) => {
+    vi.useFakeTimers({ toFake: ["setTimeout", "setImmediate"] });
+    const { session, store } = storeOf();
+    const first = await store.storeEvent("s", note(1));
+    await store.storeEvent("s", note(FILL));
+    const kept = store.usedBytes;
+    const replay = store.replayEventsAfter(first, {
+      send: async () => {
+        if (outcome === "fails") throw new Error("gone");
+      },
+    });
+    const ended = replay.then(
+      () => "arrives",
+      () => "fails",
+    );
+    expect(await ended).toBe(outcome);
+    expect(session.memoryUsageBytes - kept).toBeGreaterThan(64 * KIB);
+    vi.advanceTimersByTime(10);
+    expect(session.memoryUsageBytes - kept).toBeGreaterThan(64 * KIB);
+    vi.runAllTimers();
+    expect([store.usedBytes, session.memoryUsageBytes]).toEqual([kept, kept]);
+  },
+);
 
 test("a closed session keeps nothing, and its store does no harm", async () => {
   const { guard, session, store } = storeOf();

@@ -368,17 +368,72 @@ test("answerAdmission leaves other errors alone", async () => {
   expect(answered).toEqual([false]);
 });
 
+const RIGHT = { transport: () => ({}), connect: async () => {} };
+const INVALID = "STREAM_GUARD_INVALID_ARGUMENT";
+
+function mapOf(options: unknown): SessionMap<never> {
+  const guard = new StreamGuard({ maxMemoryBytes: 1000 });
+  return new SessionMap(guard, options as SessionMapOptions<never>);
+}
+
 test.each([
   ["transport", undefined],
   ["connect", 1],
+  ["principal", "ann"],
+  ["principal", null],
+  ["limits", null],
+  ["limits", 1000],
+  ["events", null],
+  ["events", true],
   ["initializeTimeoutMs", 0],
+  ["onerror", "log"],
+  ["onerror", null],
   ["schedule", {}],
-])("the wrong SessionMap option %s is named", (argument, value) => {
-  const right = { transport: () => ({}), connect: async () => {} };
-  const options = { ...right, [argument]: value } as unknown as SessionMapOptions<never>;
-  expect(() => new SessionMap(new StreamGuard(), options)).toThrow(
-    expect.objectContaining({ argument }),
-  );
+])("the wrong SessionMap option %s is named when the map is made: %j", (argument, value) => {
+  const error = expect.objectContaining({ argument, code: INVALID });
+  expect(() => mapOf({ ...RIGHT, [argument]: value })).toThrow(error);
+});
+
+test.each([null, undefined, 1])("options of a SessionMap that are %s are refused", (options) => {
+  const error = expect.objectContaining({ argument: "options", code: INVALID });
+  expect(() => mapOf(options)).toThrow(error);
+});
+
+test.each([
+  ["limits", "maxMemoryBytes", 1001],
+  ["limits", "maxMemoryBytes", 0],
+  ["limits", "idleTimeoutMs", 0],
+  ["limits", "stallTimeoutMs", -1],
+  ["limits", "signal", {}],
+  ["limits", "sendTimeoutMs", 0],
+  ["limits", "maxWaiting", -1],
+  ["limits", "maxRequests", 0],
+  ["limits", "maxBodyBytes", 0],
+  ["events", "maxBytes", -1],
+  ["events", "maxEvents", 0],
+  ["events", "maxAgeMs", Number.NaN],
+  ["events", "onGap", "wait"],
+  ["events", "now", 1],
+])("a wrong option for each session is named as well: %s, %s, %s", (group, argument, value) => {
+  const error = expect.objectContaining({ argument, code: INVALID });
+  expect(() => mapOf({ ...RIGHT, [group]: { [argument]: value } })).toThrow(error);
+});
+
+test.each(["id", "principal", "destination", "session"])(
+  "the limits of a SessionMap have no %s: it would be the same for all sessions",
+  (name) => {
+    const error = expect.objectContaining({ argument: `limits.${name}`, code: INVALID });
+    expect(() => mapOf({ ...RIGHT, limits: { [name]: "one" } })).toThrow(error);
+    expect(mapOf({ ...RIGHT, limits: { [name]: undefined } }).size).toBe(0);
+  },
+);
+
+test("every option of a SessionMap may be given at its bound", () => {
+  const limits = { maxMemoryBytes: 1000, sendTimeoutMs: 1, maxWaiting: 0, maxRequests: 1 };
+  const events = { maxBytes: 0, maxEvents: 1, maxAgeMs: 1, onGap: "skip", now: () => 1 };
+  const functions = { principal: () => "ann", onerror: () => {} };
+  expect(mapOf({ ...RIGHT, ...functions, limits, events }).size).toBe(0);
+  expect(mapOf({ ...RIGHT, limits: {}, events: {} }).size).toBe(0);
 });
 
 function failing(): never {
