@@ -295,7 +295,7 @@ function toolErrorRules(objective: number, runbook: string): readonly AlertRule[
     name: "ToolErrors",
     subject: "tool calls without error",
     objective,
-    bad: histogram(family, { ...call, error_type: { not: "" } }),
+    bad: histogram(family, { ...call, error_type: { noneOf: ["", "cancelled"] } }),
     total: histogram(family, call),
     minSamples: 50,
     runbook,

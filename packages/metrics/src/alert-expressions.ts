@@ -1,5 +1,9 @@
-/** Equality with a text, inequality, or one of several. A label that a series lacks has the value "". */
-export type LabelMatch = string | { readonly not: string } | { readonly oneOf: readonly string[] };
+/** Equality with a text, inequality, one of several, or none of them. A label that a series lacks has the value "". */
+export type LabelMatch =
+  | string
+  | { readonly not: string }
+  | { readonly oneOf: readonly string[] }
+  | { readonly noneOf: readonly string[] };
 
 export type LabelMatches = Readonly<Record<string, LabelMatch>>;
 
@@ -183,5 +187,6 @@ export function matches(selector: AnySelector, labels: Readonly<Record<string, s
 }
 
 function matchesOne(match: Exclude<LabelMatch, string>, actual: string): boolean {
-  return "not" in match ? match.not !== actual : match.oneOf.includes(actual);
+  if ("not" in match) return match.not !== actual;
+  return "oneOf" in match ? match.oneOf.includes(actual) : !match.noneOf.includes(actual);
 }

@@ -161,8 +161,13 @@ function events(selector: AnySelector): string {
 function matcher(match: LabelMatch): string {
   if (typeof match === "string") return `=${quoted(match)}`;
   if ("not" in match) return `!=${quoted(match.not)}`;
-  const alternatives = match.oneOf.map((text) => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"));
-  return `=~${quoted(alternatives.join("|"))}`;
+  return "oneOf" in match
+    ? `=~${quoted(alternatives(match.oneOf))}`
+    : `!~${quoted(alternatives(match.noneOf))}`;
+}
+
+function alternatives(texts: readonly string[]): string {
+  return texts.map((text) => text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&")).join("|");
 }
 
 /** As a Go string: what JSON escapes is escaped alike there. */

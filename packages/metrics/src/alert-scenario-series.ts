@@ -167,9 +167,15 @@ function labelsFor({ labels }: AnySelector, { by }: AlertRule): Labels {
   for (const [name, match] of Object.entries(labels)) {
     if (typeof match === "string") chosen[name] = match;
     else if ("oneOf" in match) chosen[name] = match.oneOf[0] as string;
-    else chosen[name] = match.not === "some" ? "other" : "some";
+    else chosen[name] = otherThan("not" in match ? [match.not] : match.noneOf);
   }
   return Object.fromEntries(Object.entries(chosen).filter(([, text]) => text !== ""));
+}
+
+function otherThan(texts: readonly string[]): string {
+  let other = "some";
+  while (texts.includes(other)) other += "_other";
+  return other;
 }
 
 function moreExtreme(left: ScenarioSeries, right: ScenarioSeries): ScenarioSeries {

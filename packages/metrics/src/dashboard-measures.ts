@@ -1,10 +1,11 @@
 import type { PanelName } from "./dashboard-protocol.ts";
 
-/** Samples of one family, of which some labels must have a value or be there at all. */
+/** Samples of one family, of which some labels must have a value, be there at all or have another value. */
 export interface Selector {
   readonly family: string;
   readonly where?: Readonly<Record<string, string>>;
   readonly has?: string;
+  readonly not?: Readonly<Record<string, string>>;
   /** Keeps one value for each value of this label; without it all samples are added up. */
   readonly by?: string;
 }
@@ -28,7 +29,9 @@ const CALLS = {
   where: { mcp_method_name: "tools/call" },
 };
 const BY_TOOL = { ...CALLS, by: "gen_ai_tool_name" };
-const FAILED = { ...CALLS, has: "error_type" };
+/** Who cancels a call has not seen it fail. */
+const ERRORS = { has: "error_type", not: { error_type: "cancelled" } };
+const FAILED = { ...CALLS, ...ERRORS };
 const REQUESTS = { family: "http_pool_request_duration_seconds" };
 const BY_UPSTREAM = { ...REQUESTS, by: "upstream" };
 const BATCH = { family: "batcher_batch_duration_seconds" };
@@ -39,7 +42,7 @@ export const MEASURES: readonly Measure[] = [
   { panel: "tools", key: "tools/error-share", kind: "share", part: [FAILED], whole: [CALLS] },
   ...quantiles("tools", "tools", CALLS),
   rate("tools", "tool/rate", BY_TOOL),
-  rate("tools", "tool/errors", { ...BY_TOOL, has: "error_type" }),
+  rate("tools", "tool/errors", { ...BY_TOOL, ...ERRORS }),
   ...quantiles("tools", "tool", BY_TOOL),
 
   {

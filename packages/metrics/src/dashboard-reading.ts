@@ -23,8 +23,8 @@ interface BucketNames {
 
 const NO_BUCKETS: BucketNames = { names: [], bounds: [] };
 
-export function selectorKey({ family, where = {}, has = "", by = "" }: Selector): string {
-  return `${family} ${JSON.stringify(where)} ${has} ${by}`;
+export function selectorKey({ family, where = {}, has = "", not = {}, by = "" }: Selector): string {
+  return `${family} ${JSON.stringify(where)} ${has} ${JSON.stringify(not)} ${by}`;
 }
 
 /** Reduces snapshots to the few numbers the measures need. A label takes at most `maxLabels` values, then `_OTHER`. */
@@ -63,8 +63,7 @@ export class Reader {
         cell = emptyCell(buckets);
         cells.set(label, cell);
       }
-      const { has } = selector;
-      if (has === undefined || sample.labels[has] !== undefined) add(cell, sample, buckets.names);
+      if (counts(selector, sample.labels)) add(cell, sample, buckets.names);
     }
     return cells;
   }
@@ -86,6 +85,12 @@ export class Reader {
     }
     return known;
   }
+}
+
+/** A label value none of whose samples count has a cell all the same: its 0. */
+function counts({ has, not = {} }: Selector, labels: ScalarSnapshot["labels"]): boolean {
+  if (has !== undefined && labels[has] === undefined) return false;
+  return Object.entries(not).every(([name, value]) => labels[name] !== value);
 }
 
 function matches({ where = {}, by }: Selector, labels: ScalarSnapshot["labels"]): boolean {

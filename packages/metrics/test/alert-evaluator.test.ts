@@ -8,6 +8,7 @@ import {
   below,
   burnRateRules,
   counter,
+  defaultRules,
   gauge,
   histogram,
   increase,
@@ -289,5 +290,27 @@ describe("alerts: windows", () => {
     expect(bench.said).toEqual(["firing"]);
     await burn(0, 5);
     expect(bench.said).toEqual(["firing", "resolved"]);
+  });
+
+  test.each([
+    ["cancelled", "inactive"],
+    ["TimeoutError", "firing"],
+  ])("calls that end in %s leave the error budget %s", async (errorType, expected) => {
+    let clockMs = 0;
+    using metrics = new Metrics({ runtime: false });
+    const [fast] = defaultRules().filter(({ name }) => name.startsWith("ToolErrors"));
+    const alerts = new Alerts(metrics, {
+      rules: [fast!],
+      intervalMs: SECOND_MS,
+      now: () => clockMs,
+    });
+    const call = { method: "tools/call", transport: "stdio", durationSeconds: 0.01 } as const;
+    for (let round = 0; round < 130; round += 1) {
+      metrics.operations.record(call);
+      metrics.operations.record({ ...call, errorType });
+      clockMs += 30 * SECOND_MS;
+      await alerts.evaluate();
+    }
+    expect(alerts.state()[0]?.state).toBe(expected);
   });
 });

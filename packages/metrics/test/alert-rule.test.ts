@@ -90,6 +90,7 @@ describe("alerts: definitions", () => {
     ["when.family", { when: above(value(gauge('x{y="z"}')), 1) }],
     ["when.depth", { when: above(value(gauge("depth", { "a-b": "x" })), 1) }],
     ["when.depth.a", { when: above(value(gauge("depth", { a: { oneOf: [] } })), 1) }],
+    ["when.depth.a", { when: above(value(gauge("depth", { a: { noneOf: [] } })), 1) }],
     ["when.windowMs", { when: above(rate(counter("jobs_total"), { windowMs: 10 }), 1) }],
     ["when.minSamples", { when: above(slope(gauge("d"), { windowMs: 9e3, minSamples: -1 }), 1) }],
     ["when.q", { when: above(quantile(99, histogram("h"), { windowMs: 9e3 }), 1) }],
@@ -200,9 +201,14 @@ describe("alerts: PromQL", () => {
   });
 
   test("texts of labels cannot leave their quotes, and alternatives are no patterns", () => {
-    const labels = { a: 'x"} or vector(1) #', b: { not: "\\" }, c: { oneOf: ["a.b", "c|d"] } };
+    const labels = {
+      a: 'x"} or vector(1) #',
+      b: { not: "\\" },
+      c: { oneOf: ["a.b", "c|d"] },
+      d: { noneOf: ["", "e.f"] },
+    };
     expect(promql(above(value(gauge("depth", labels)), 1))).toBe(
-      '(sum by (queue) (depth{a="x\\"} or vector(1) #",b!="\\\\",c=~"a\\\\.b|c\\\\|d"}) > 1)',
+      '(sum by (queue) (depth{a="x\\"} or vector(1) #",b!="\\\\",c=~"a\\\\.b|c\\\\|d",d!~"|e\\\\.f"}) > 1)',
     );
   });
 

@@ -101,6 +101,7 @@ function everyKind(): readonly AlertRule[] {
     increase(histogram("wait_seconds"), window),
     ratio([jobs, counterSeries("more_total")], [jobs, counterSeries("rest_total")], window),
     quantile(0.95, histogram("wait_seconds", { queue: "mail" }), window),
+    value(gauge("depth", { queue: { noneOf: ["", "some"] } })),
   ];
   const conditions = expressions.flatMap((expression) => [
     above(expression, 0.5, { clearBelow: 0.25 }),

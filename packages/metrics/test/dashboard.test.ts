@@ -32,6 +32,19 @@ describe("dashboard: numbers", () => {
     expect(busy["tools/p50"]).toBeGreaterThan(0.5);
   });
 
+  test("a call that its client cancelled is no error", async () => {
+    const scene = await openScene();
+    const call = { method: "tools/call", tool: "search_docs", transport: "http" } as const;
+    await scene.pass(12, CALM);
+    for (const errorType of ["cancelled", "cancelled", "TimeoutError"])
+      scene.metrics.operations.record({ ...call, durationSeconds: 0.1, errorType });
+    await scene.pass(1, CALM);
+    const { values } = await scene.frame();
+    expect(values["tools/rate"]).toBeCloseTo(40.3, 6);
+    expect(values["tools/errors"]).toBeCloseTo(0.1, 6);
+    expect(values["tool/errors|search_docs"]).toBeCloseTo(0.1, 6);
+  });
+
   test("what there is no data of is left out, not 0", async () => {
     const scene = await openScene();
     const { values } = await scene.frame();

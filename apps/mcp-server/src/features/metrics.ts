@@ -33,8 +33,8 @@ export function metricsFeature(
   for (const { collectables } of features) follow([], collectables);
   return {
     observe: ({ tool, context }, next) => {
-      const { transport, protocolVersion } = context;
-      const call = { method: "tools/call", tool: tool.name, transport };
+      const { transport, protocolVersion, signal } = context;
+      const call = { method: "tools/call", tool: tool.name, transport, signal };
       return measure(
         metrics,
         protocolVersion === undefined ? call : { ...call, protocolVersion },
