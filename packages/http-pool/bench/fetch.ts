@@ -1,4 +1,5 @@
 // What do a JSON-RPC POST and its answer cost through a fetch of ours, against the global fetch and other clients?
+import { parseArgs } from "node:util";
 import type { ClientName } from "./clients.ts";
 import { measurePaired } from "./paired.ts";
 import { percent, report } from "./report.ts";
@@ -27,9 +28,13 @@ const subjects = [
   ...clients.map((name) => ({ label: name, client: { name } })),
   { label: CONTROL, client: { name: BASELINE } },
 ] as const;
+const { values } = parseArgs({
+  options: { generations: { type: "string", default: "4" }, json: { type: "boolean" } },
+});
+const generations = Number(values.generations);
 const server = await BenchServer.start({ kind: "light" });
 const { samples, serverLoad } = await measurePaired(server, subjects, {
-  generations: 4,
+  generations,
   rounds: 3,
   concurrencies: CONCURRENCIES,
   sliceMs: () => 60,
@@ -65,7 +70,7 @@ report([
     title: "fetch: a JSON-RPC POST and its JSON answer, parsed; 95 % intervals in brackets",
     rows,
     notes: [
-      "Every client in a process of its own, four of them one after the other.",
+      `Every client in a process of its own, ${generations} of them one after the other (--generations).`,
       `A/A, "${CONTROL}" over "${BASELINE}", in CPU: ${controls.join("; ")}.`,
       `The server was busy for ${Math.round(100 * serverLoad)} % of the time of one core.`,
     ],

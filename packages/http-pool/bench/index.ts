@@ -1,5 +1,5 @@
 // Runs every bench in processes of its own. `--json` prints one line of JSON, names of benches run only those,
-// `--generations 20` repeats `cost` more often than usual. `instructions` takes minutes and runs only when named.
+// `--generations 20` repeats `cost` and `fetch` more often than usual. `instructions` takes minutes and runs only when named.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { text } from "node:stream/consumers";
@@ -17,6 +17,7 @@ const STAGES = [
   ["instructions"],
 ];
 const ONLY_WHEN_NAMED = ["instructions"];
+const REPEATABLE = ["cost", "fetch"];
 
 const { values, positionals } = parseArgs({
   options: { json: { type: "boolean", default: false }, generations: { type: "string" } },
@@ -42,7 +43,8 @@ if (values.json) console.log(JSON.stringify(results));
 async function run(name: string): Promise<string> {
   const args = [...process.execArgv, fileURLToPath(new URL(`${name}.ts`, import.meta.url))];
   if (values.json) args.push("--json");
-  if (name === "cost" && values.generations) args.push("--generations", values.generations);
+  if (REPEATABLE.includes(name) && values.generations)
+    args.push("--generations", values.generations);
   const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, "exit")]);
   if (code !== 0) throw new Error(`the bench ${name} failed`);
