@@ -203,7 +203,8 @@ class RuleCheck {
     for (const [name, match] of Object.entries(labels)) {
       if (!isLabelName(name)) this.#refuse(`when.${family}`, "legal label names", name);
       if (!isMatch(match)) {
-        const expected = "a string, { not }, or { oneOf } or { noneOf } with 1 to 100 strings";
+        const expected =
+          "a string, or one of { not }, { oneOf } and { noneOf }, the last two with 1 to 100 strings";
         this.#refuse(`when.${family}.${name}`, expected, match);
       }
     }
@@ -228,7 +229,7 @@ function isText(text: unknown): boolean {
 
 function isMatch(match: LabelMatch): boolean {
   if (typeof match === "string") return isText(match);
-  if (typeof match !== "object" || match === null) return false;
+  if (typeof match !== "object" || match === null || Object.keys(match).length !== 1) return false;
   if ("not" in match) return isText(match.not);
   const texts: unknown = "oneOf" in match ? match.oneOf : match.noneOf;
   return Array.isArray(texts) && texts.length > 0 && texts.length <= 100 && texts.every(isText);

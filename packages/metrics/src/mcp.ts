@@ -52,9 +52,9 @@ const CANCELLED = "cancelled";
 const WORD = /^[\w.:/-]{1,64}$/;
 
 /**
- * Runs `run`, counted as active meanwhile, and records how long it took and how it ended: `error_type` is `cancelled` when the call's signal was aborted by then,
- * else the code or name of what it threw, `tool_error` for a result with `isError`, absent for a success. Result and error pass
- * through unchanged.
+ * Runs `run`, counted as active meanwhile, and records how long it took and how it ended: `error_type` is `cancelled` when the
+ * call's signal was aborted by then, else the code or name of what it threw, `tool_error` for a result with `isError`, absent for
+ * a success. Result and error pass through unchanged.
  */
 export async function measure<R>(
   metrics: HasOperations,

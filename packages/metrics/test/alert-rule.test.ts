@@ -91,6 +91,10 @@ describe("alerts: definitions", () => {
     ["when.depth", { when: above(value(gauge("depth", { "a-b": "x" })), 1) }],
     ["when.depth.a", { when: above(value(gauge("depth", { a: { oneOf: [] } })), 1) }],
     ["when.depth.a", { when: above(value(gauge("depth", { a: { noneOf: [] } })), 1) }],
+    [
+      "when.depth.a",
+      { when: above(value(gauge("depth", { a: { oneOf: ["b"], noneOf: ["b"] } })), 1) },
+    ],
     ["when.windowMs", { when: above(rate(counter("jobs_total"), { windowMs: 10 }), 1) }],
     ["when.minSamples", { when: above(slope(gauge("d"), { windowMs: 9e3, minSamples: -1 }), 1) }],
     ["when.q", { when: above(quantile(99, histogram("h"), { windowMs: 9e3 }), 1) }],
